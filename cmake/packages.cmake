@@ -1,0 +1,18 @@
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+
+find_package(PostgreSQL REQUIRED)
+if(NOT TARGET PostgreSQL::client)
+  # Debian's Poco::DataPostgreSQL links this name, which CMake's own module does not define.
+  add_library(PostgreSQL::client INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(PostgreSQL::client INTERFACE PostgreSQL::PostgreSQL)
+endif()
+find_package(SQLite3 REQUIRED)
+find_package(Poco REQUIRED COMPONENTS Foundation Net NetSSL Crypto JSON JWT Data DataSQLite DataPostgreSQL Redis Util)
+find_package(prometheus-cpp REQUIRED)
+if(CHUNKVAULT_TESTS)
+  find_package(GTest REQUIRED)
+endif()
