@@ -1,0 +1,92 @@
+// Users, sessions, API tokens and the counters that limit guessing. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "database/catalog/types.h"
+
+namespace chunkvault::catalog {
+
+class Database;
+
+struct NewUser {
+    std::string username;
+    std::string email;  // may be empty
+    std::string passwordHash;
+    Role role = Role::user;
+    bool mustChangePassword = false;
+};
+
+// Who is asking, read from SQL with every request.
+struct Access {
+    User user;
+    std::optional<SessionId> session;    // one of
+    std::optional<ApiTokenId> apiToken;  // these two
+    bool readOnly = false;
+};
+
+struct LoginRow {
+    User user;
+    std::string passwordHash;
+};
+
+class Accounts {
+  public:
+    Accounts(Database& database, Clock clock);
+
+    // Throws Error nameTaken when user name or email, compared without case, are in use.
+    User create(const NewUser& user);
+    [[nodiscard]] std::optional<LoginRow> findForLogin(std::string_view username);
+    [[nodiscard]] std::optional<User> find(UserId user);
+    // Sorted by user name; users after the given name, at most limit. q: part of name or email, without case.
+    [[nodiscard]] std::vector<User> list(std::string_view q, std::string_view afterUsername, int limit);
+    [[nodiscard]] std::int64_t count();
+
+    // Ends all sessions but keep, all API tokens when tokensToo, and by passwordChangedAt all upload tokens.
+    void setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep);
+    // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
+    // last active admin.
+    void setState(UserId user, UserState state);
+    void setRole(UserId user, Role role);  // throws conflict for the last active admin
+    void setQuota(UserId user, std::optional<std::int64_t> quota);
+    // state becomes deleting, sessions, tokens, shares and uploads end, the tree goes to purging; deleteStep finishes it.
+    void beginDelete(UserId user);  // throws conflict for the last active admin
+    // Removes users whose tree is gone. Part of the purge sweep.
+    int finishDeleted();
+
+    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits.
+    SessionId openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address, std::string_view userAgent,
+                          Timestamp expiresAt);
+    // The session with its user, nullopt when revoked, expired or its user is not active.
+    [[nodiscard]] std::optional<Access> resolveSession(SessionId session);
+    [[nodiscard]] std::optional<Access> resolveApiToken(const Sha256Digest& tokenHash);
+    // Rotation: the previous token stays valid until the new one is used or 60 s pass; presenting an older one, or the
+    // previous one later, revokes the session (throws Error unauthorized, as for an unknown token). A retry with the
+    // previous token inside its time gives another new token, and the one handed out before stays valid as well until
+    // one of the two is used.
+    Access rotate(const Sha256Digest& refreshHash, const Sha256Digest& newRefreshHash, std::string_view address,
+                  Timestamp expiresAt);
+    [[nodiscard]] std::vector<Session> sessions(UserId user);
+    void revokeSession(UserId user, SessionId session);  // throws notFound
+    int expireSessions(int limit);                       // deletes ended rows; how many
+
+    ApiTokenId createApiToken(UserId user, std::string_view name, const Sha256Digest& tokenHash, bool readOnly,
+                              std::optional<Timestamp> expiresAt);
+    [[nodiscard]] std::vector<ApiToken> apiTokens(UserId user);
+    void revokeApiToken(UserId user, ApiTokenId token);  // throws notFound
+
+    // Counts an attempt under key in a window that starts with the first; throws Error tooManyRequests with Retry-After
+    // when more than limit were made in it. Holds across processes.
+    void countAttempt(std::string_view key, int limit, int windowS);
+    void clearAttempts(std::string_view key);
+    int expireAttempts(int limit);
+
+  private:
+    Database& database_;
+    Clock clock_;
+};
+
+}  // namespace chunkvault::catalog

@@ -1,0 +1,110 @@
+// Where bytes are: stores, replicas, and what repair, scrub and collection ask. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "database/catalog/types.h"
+
+namespace chunkvault::catalog {
+
+class Database;
+
+struct StoreRegistration {
+    std::string nodeId;
+    std::string uuid;
+    std::string zone;
+    std::string endpoint;
+    std::int64_t capacityBytes;
+    std::int64_t freeBytes;
+};
+
+// A chunk with all that is known of its copies, for the sweeps to decide on.
+struct ChunkAudit {
+    ChunkRow row;
+    ChunkId id;
+    std::int64_t size;
+    Generation generation;
+    Timestamp createdAt;
+    std::vector<StoreRow> good;  // present, on live stores
+    std::vector<StoreRow> bad;   // known bad or lost there
+    int others = 0;              // present, on stores that are not live now
+};
+
+struct ReplicaToScrub {
+    ChunkRow row;
+    ChunkId id;
+    std::int64_t size;
+    Generation generation;
+    Timestamp verifiedAt;
+};
+
+// For the safety lines of GET /files/{id}.
+struct ContentSafety {
+    std::int64_t copiesWanted;
+    std::int64_t copiesPresent;  // of the chunk with the fewest; wanted when there are no chunks
+    std::optional<Timestamp> lastVerifiedAt;  // of the replica verified longest ago
+};
+
+struct ChunkTotals {
+    std::int64_t chunks, bytes, underReplicated, missing;  // missing: no good copy on a live store
+};
+
+class Chunks {
+  public:
+    Chunks(Database& database, Clock clock, int replicationFactor);
+
+    // This vault's id, made by the first start.
+    [[nodiscard]] std::string vaultId();
+
+    // The row for nodeId, state up. Another uuid than before: an empty disk, its replica rows are void at once.
+    StoreRow registerStore(const StoreRegistration& store);
+    void setStoreState(StoreRow store, StoreState state);
+    void reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes);
+    [[nodiscard]] std::vector<Store> stores();
+
+    // The chunks of a content that overlap [fromOffset, ...), in order, at most limit.
+    [[nodiscard]] std::vector<ContentChunk> layout(ContentId content, std::int64_t fromOffset, int limit);
+    [[nodiscard]] ContentSafety safety(ContentId content);
+
+    // Nothing happens when the chunk's generation is not this one any more.
+    void replicaGood(ChunkRow chunk, StoreRow store, Generation generation);
+    void replicaBad(ChunkRow chunk, StoreRow store);
+    void replicaRemoved(ChunkRow chunk, StoreRow store);
+    [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
+    // Chunks with ids after the given one, in order, at most limit: a window of a sweep over all.
+    [[nodiscard]] std::vector<ChunkAudit> auditAfter(ChunkRow after, int limit);
+    [[nodiscard]] std::vector<ReplicaToScrub> dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit);
+    void scrubbed(StoreRow store, std::span<const ChunkRow> good);
+    [[nodiscard]] std::optional<Timestamp> oldestVerified();
+
+    // Collection. Candidates have no content and no pin, and were made before createdBefore.
+    [[nodiscard]] std::vector<ChunkAudit> unreferenced(Timestamp createdBefore, ChunkRow after, int limit);
+    // Under the row's lock: rechecks references and pins, marks it removing and raises the generation: remove at that
+    // one. nullopt: it is wanted again.
+    [[nodiscard]] std::optional<Generation> beginRemove(ChunkRow chunk);
+    // Deletes the row when no replica is left and it is still removing at that generation.
+    bool finishRemove(ChunkRow chunk, Generation generation);
+    // Of these ids, the ones that have a row: what orphan collection must leave.
+    [[nodiscard]] std::vector<ChunkId> known(std::span<const ChunkId> ids);
+    [[nodiscard]] ChunkTotals totals();
+
+    // Whole-content hashes that are only claimed, oldest first; and the result of having read one.
+    struct Unverified {
+        ContentId content;
+        std::int64_t size;
+        Sha256Digest claimed;
+    };
+    [[nodiscard]] std::vector<Unverified> unverifiedContents(int limit);
+    void contentVerified(ContentId content, const Sha256Digest& sha256);
+
+  private:
+    Database& database_;
+    Clock clock_;
+    int replicationFactor_;
+};
+
+}  // namespace chunkvault::catalog

@@ -1,0 +1,68 @@
+// Share links and the download tickets of those with a limit. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "database/catalog/types.h"
+
+namespace chunkvault::catalog {
+
+class Database;
+
+struct NewShare {
+    FileId file;  // of the owner; a reserved one (upload under way) too
+    std::optional<std::string> passwordHash;
+    std::optional<Timestamp> expiresAt;
+    std::optional<std::int64_t> maxDownloads;
+};
+
+struct ShareChange {
+    std::optional<std::optional<std::string>> passwordHash;  // outer: whether to change, inner: none
+    std::optional<std::optional<Timestamp>> expiresAt;
+    std::optional<std::optional<std::int64_t>> maxDownloads;
+};
+
+// A share as a guest meets it. entry is the shared file or folder as it is now.
+struct SharedThing {
+    Share share;
+    Entry entry;
+    std::string ownerName;
+};
+
+class Shares {
+  public:
+    Shares(Database& database, Clock clock);
+
+    // tokenHashOf derives the hash of the token from id and salt; only that hash is stored.
+    Share create(UserId owner, const NewShare& share, std::string_view salt,
+                 const std::function<Sha256Digest(ShareId)>& tokenHashOf);
+    [[nodiscard]] Share get(UserId owner, ShareId share);  // throws notFound
+    // Newest first; of one file when given; revoked ones are left out.
+    [[nodiscard]] std::vector<Share> list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after, int limit);
+    Share change(UserId owner, ShareId share, const ShareChange& change);
+    void revoke(UserId owner, ShareId share);
+
+    // Unknown, revoked, owner not active, file in trash or gone: notFound. Expired or used up (and no ticket): see open.
+    [[nodiscard]] SharedThing resolve(const Sha256Digest& tokenHash);
+    // Throws gone when the share is expired.
+    static void checkTime(const Share& share, Timestamp now);
+
+    // Spends one download, atomically against the limit: throws gone when it is used up or expired. For a share with a
+    // limit it also opens a ticket that lets Range requests go on for 24 h up to twice the bytes, less firstBytes.
+    void spend(ShareId share, FileId file, std::int64_t version, std::int64_t bytes, std::int64_t firstBytes,
+               const Sha256Digest& ticketHash);
+    // Takes bytes from the ticket; false when there is none, it is over, or it has not enough left.
+    [[nodiscard]] bool useTicket(ShareId share, const Sha256Digest& ticketHash, FileId file, std::int64_t version,
+                                 std::int64_t bytes);
+    int expireTickets(int limit);
+
+  private:
+    Database& database_;
+    Clock clock_;
+};
+
+}  // namespace chunkvault::catalog

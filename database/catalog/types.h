@@ -1,0 +1,194 @@
+// What the catalog speaks in: ids and rows. Ids are distinct types, so that one cannot be passed for another.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/chunk/chunk_id.h"
+#include "common/chunk/chunk_store.h"
+#include "common/error/error.h"
+#include "common/wire/timestamp.h"
+
+namespace chunkvault::catalog {
+
+// Assigned by the database, never used again. On the wire they are opaque strings.
+enum class UserId : std::int64_t {};
+enum class SessionId : std::int64_t {};
+enum class ApiTokenId : std::int64_t {};
+enum class FileId : std::int64_t {};  // files and folders
+enum class ContentId : std::int64_t {};
+enum class ChunkRow : std::int64_t {};
+enum class StoreRow : std::int64_t {};
+enum class UploadId : std::int64_t {};
+enum class ShareId : std::int64_t {};
+
+template <typename IdType>
+[[nodiscard]] constexpr std::int64_t valueOf(IdType id) noexcept {
+    return static_cast<std::int64_t>(id);
+}
+
+enum class Role { user, admin };
+enum class UserState { active, disabled, deleting };
+
+struct User {
+    UserId id;
+    std::string username;
+    std::string email;
+    Role role;
+    UserState state;
+    bool mustChangePassword;
+    std::optional<std::int64_t> quota;  // bytes; nullopt: DEFAULT_QUOTA; 0: unlimited
+    std::int64_t used;                  // bytes of all versions and trash
+    std::int64_t reserved;              // bytes of open uploads
+    std::int64_t seq;                   // raised by every change to what the user owns
+    FileId root;                        // the root folder
+    Timestamp createdAt;
+    Timestamp passwordChangedAt;
+    std::optional<Timestamp> lastLoginAt;
+};
+
+struct Session {
+    SessionId id;
+    std::string address;    // of the last use
+    std::string userAgent;  // of the login
+    Timestamp createdAt;
+    Timestamp lastUsedAt;
+    Timestamp expiresAt;
+};
+
+struct ApiToken {
+    ApiTokenId id;
+    std::string name;
+    bool readOnly;
+    Timestamp createdAt;
+    std::optional<Timestamp> expiresAt;
+    std::optional<Timestamp> lastUsedAt;
+};
+
+enum class Kind { file, folder };
+
+enum class EntryState {
+    reserved,  // an open upload's file, in no list yet
+    live,
+    trashed,   // itself put into the trash
+    purging,   // deleted for good; a sweep takes its rows away
+};
+
+// A file or folder with its current version.
+struct Entry {
+    FileId id;
+    UserId owner;
+    Kind kind;
+    EntryState state;
+    std::optional<FileId> folder;  // nullopt: the root folder itself
+    std::string name;
+    std::int64_t version = 0;  // 0 for folders and reserved files; the content fields are empty then
+    std::int64_t size = 0;     // bytes
+    std::optional<ContentId> content;
+    Sha256Digest root;
+    std::optional<Sha256Digest> sha256;
+    bool sha256Verified = false;
+    std::int64_t chunkCount = 0;
+    Timestamp createdAt = 0;
+    Timestamp modifiedAt = 0;  // the client's
+    Timestamp updatedAt = 0;   // the server's
+    std::optional<Timestamp> trashedAt;
+    std::string path;  // filled by search and trash only: "/a/b/name", where it is or was
+};
+
+struct Version {
+    std::int64_t number;  // 1, 2, ...; the current one is the highest
+    ContentId content;
+    std::int64_t size;
+    Sha256Digest root;
+    std::optional<Sha256Digest> sha256;
+    bool sha256Verified;
+    std::int64_t chunkCount;
+    Timestamp modifiedAt;
+    Timestamp createdAt;
+};
+
+enum class OnConflict { version, keepBoth, fail };
+
+// One chunk of a content, with the stores that are live and hold a good copy.
+struct ContentChunk {
+    std::int64_t index;
+    std::int64_t offset;  // bytes from the start of the content
+    std::int64_t length;
+    ChunkRow row;
+    ChunkId id;
+    Generation generation;
+    std::vector<StoreRow> stores;
+};
+
+enum class StoreState { joining, up, suspect, down, draining, drained, removed };
+
+struct Store {
+    StoreRow row;
+    std::string nodeId;
+    std::string uuid;  // made when the store was formatted
+    std::string zone;
+    std::string endpoint;  // empty: a folder of this process
+    StoreState state;
+    std::int64_t capacityBytes;
+    std::int64_t freeBytes;
+    Timestamp lastSeenAt;
+    std::int64_t replicas;  // good copies it is said to hold
+};
+
+enum class UploadState { open, committed, ended };
+
+struct Upload {
+    UploadId id;
+    UserId owner;
+    UploadState state;
+    std::string key;   // the client's
+    FileId folder;
+    std::string name;
+    std::int64_t size;
+    FileId file;       // reserved; after commit the file that has the content
+    std::int64_t version = 0;  // after commit
+    OnConflict onConflict;
+    Timestamp modifiedAt;
+    Timestamp createdAt;
+    Timestamp expiresAt;
+    std::int64_t chunksStored = 0;
+    std::int64_t bytesStored = 0;
+    // Of the owner, for checking the upload's token.
+    UserState ownerState;
+    Timestamp ownerPasswordChangedAt;
+};
+
+enum class ShareKind { download };
+
+struct Share {
+    ShareId id;
+    UserId owner;
+    FileId file;
+    ShareKind kind;
+    std::string salt;
+    std::optional<std::string> passwordHash;
+    std::optional<Timestamp> expiresAt;
+    std::optional<std::int64_t> maxDownloads;
+    std::int64_t downloads;
+    Timestamp createdAt;
+    std::optional<Timestamp> lastUsedAt;
+    std::optional<Timestamp> revokedAt;
+};
+
+// A page of a list; next holds what the next page starts after, nullopt on the last.
+struct PageKey {
+    Kind kind;
+    std::string name;     // name_key of the last entry
+    std::int64_t number;  // its size or time, when sorted by that
+    FileId id;
+};
+
+struct Page {
+    std::vector<Entry> items;
+    std::optional<PageKey> next;
+};
+
+}  // namespace chunkvault::catalog

@@ -1,0 +1,126 @@
+// From the first byte of an upload to the committed file. Every door (resumable, multipart, batch, later tus) pins its
+// chunks here before they are put and commits here at the end. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/wire/file_name.h"
+#include "database/catalog/tree.h"
+#include "database/catalog/types.h"
+
+namespace chunkvault::catalog {
+
+struct NewUpload {
+    std::string key;  // the client's, unique per owner
+    FileId folder;
+    FileName name;
+    std::int64_t size;  // bytes, >= 0
+    Timestamp modifiedAt;
+    OnConflict onConflict;
+};
+
+// A chunk as the client announces it.
+struct DeclaredChunk {
+    std::int64_t index;   // from 0
+    std::int64_t length;  // bytes, 1 to the chunk size
+    ChunkId id;
+};
+
+// A chunk that may now be put: its row exists and is pinned, so collection leaves it alone.
+struct PinnedChunk {
+    std::int64_t index;
+    ChunkRow row;
+    Generation generation;  // to put it at
+};
+
+struct StoredChunk {
+    std::int64_t index;
+    ChunkRow row;
+    Generation generation;
+    std::vector<StoreRow> stores;  // that answered: durable there
+};
+
+// A file of a multipart or batch request; its chunks are indexes [firstChunk, firstChunk + chunkCount) of the intake.
+struct NewFile {
+    FileId folder;                    // base
+    std::vector<FileName> folders;    // made below it as needed
+    FileName name;
+    std::int64_t size;
+    std::int64_t firstChunk;
+    std::int64_t chunkCount;
+    Sha256Digest sha256;  // of the whole, computed by the server: verified
+    Timestamp modifiedAt;
+    OnConflict onConflict;
+};
+
+struct CommittedFile {
+    Entry entry;
+    bool newVersion;  // false: the same content as the current version was there already
+};
+
+struct FileOutcome {
+    std::optional<CommittedFile> file;  // one of
+    std::optional<Error> error;         // these two
+};
+
+struct UploadLimits {
+    std::int64_t chunkSize;
+    int writeQuorum = 2;
+    int replicationFactor = 3;
+    int keepDays = 7;             // after the last byte
+    int maxOpenPerOwner = 1000;   // resumable uploads
+    std::int64_t maxChunks = 4'000'000;
+};
+
+class Uploads {
+  public:
+    Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota);
+
+    // Reserves quota and a file id. The same key again returns the same upload, whatever its state is now, when folder,
+    // name, size, modifiedAt and onConflict are the same; conflict when they differ; a new one when it has ended.
+    // With onConflict fail and the name taken: nameTaken. created says which.
+    Upload create(UserId owner, const NewUpload& upload, bool* created = nullptr);
+    [[nodiscard]] Upload get(UploadId upload);  // throws notFound
+    [[nodiscard]] std::vector<Upload> list(UserId owner, int limit);  // open ones
+
+    // The indexes that have to be sent. What is present is pinned at once: in one of this owner's contents (dedup across
+    // owners never shows here) or stored in this upload, with quorum on live stores.
+    std::vector<std::int64_t> have(UploadId upload, std::span<const DeclaredChunk> chunks);
+    // Before the put. Makes the chunk's row or raises its generation. An index stored before with another chunk is
+    // replaced. Throws uploadExpired, conflict (committed), invalidValue (index or length do not fit the size).
+    PinnedChunk pin(UploadId upload, const DeclaredChunk& chunk);
+    // After the put: replica rows, and the upload lives keepDays longer. Throws uploadExpired. Fewer than writeQuorum
+    // live stores: unavailable.
+    void stored(UploadId upload, const StoredChunk& chunk);
+    // One transaction: every index there, lengths sum to size, root as computed from the rows, quorum on live stores for
+    // each, quota, conflict. Idempotent: a committed upload gives its file again if root is the same.
+    // Throws uploadIncomplete, checksumMismatch (root), nameTaken, quotaExceeded, uploadExpired.
+    CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256);
+    void end(UploadId upload);  // gives up; idempotent
+    // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
+    int expire(int limit);
+
+    // Multipart and batch: an upload that lives as long as its request, with quota reserved as its chunks come.
+    UploadId openIntake(UserId owner);
+    // Several at once, in one transaction; throws quotaExceeded.
+    std::vector<PinnedChunk> pinAll(UploadId intake, std::span<const DeclaredChunk> chunks);
+    // openIntake and pinAll in one transaction, for small files.
+    UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned);
+    // storedAll and the commit of the good files and the end of the intake, in one transaction; each file is its own
+    // savepoint. lastStored: what was not given to storedAll yet.
+    std::vector<FileOutcome> commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
+                                         std::span<const NewFile> files);
+    void storedAll(UploadId intake, std::span<const StoredChunk> chunks);
+
+  private:
+    Database& database_;
+    Clock clock_;
+    UploadLimits limits_;
+    TreeLimits treeLimits_;
+    std::int64_t defaultQuota_;
+};
+
+}  // namespace chunkvault::catalog
