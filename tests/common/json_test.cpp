@@ -1,0 +1,83 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/error/error.h"
+#include "common/wire/error_table.h"
+#include "common/wire/json.h"
+
+namespace chunkvault::wire {
+namespace {
+
+using testing::HasSubstr;
+
+template <typename Work>
+std::string messageOf(ErrorCode expected, Work&& work) {
+    try {
+        work();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), expected) << error.publicMessage();
+        return error.publicMessage();
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return {};
+}
+
+TEST(Json, ThatIsMalformedIsRefusedWithItsPosition) {
+    for (const char* text : {"", "{", "{\"a\":}", "{\"a\":1}x", "nul", "{\"a\":\"\xff\"}", "{\"a\":1e999}", "[1,]"})
+        EXPECT_THAT(messageOf(ErrorCode::badRequest, [&] { (void)parseJson(text); }), HasSubstr("JSON")) << text;
+}
+
+TEST(Json, ThatIsNestedDeeplyIsRefusedWithoutHarm) {
+    const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+    EXPECT_THAT(messageOf(ErrorCode::badRequest, [&] { (void)parseJson(deep); }), HasSubstr("nested"));
+    EXPECT_NO_THROW((void)parseJson("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]"));
+}
+
+TEST(ObjectReader, NamesTheFieldThatIsWrong) {
+    const Json document = parseJson(R"({"text": "abc", "number": 7, "big": 9223372036854775808, "half": 1.5, "flag": true,
+                                        "time": "yesterday", "hash": "12", "list": [1, 2, 3], "nothing": null})");
+    ObjectReader reader(document, "files[2]");
+    const auto refused = [&](auto&& get) { return messageOf(ErrorCode::invalidValue, get); };
+    EXPECT_THAT(refused([&] { (void)reader.string("absent"); }), HasSubstr("\"files[2].absent\" is required"));
+    EXPECT_THAT(refused([&] { (void)reader.string("nothing"); }), HasSubstr("required"));
+    EXPECT_THAT(refused([&] { (void)reader.string("number"); }), HasSubstr("string"));
+    EXPECT_THAT(refused([&] { (void)reader.string("text", 2); }), HasSubstr("at most 2 bytes"));
+    EXPECT_THAT(refused([&] { (void)reader.integer("number", 8, 9); }), HasSubstr("from 8 to 9"));
+    EXPECT_THAT(refused([&] { (void)reader.integer("big", 0, INT64_MAX); }), HasSubstr("whole number"));
+    EXPECT_THAT(refused([&] { (void)reader.integer("half", 0, 9); }), HasSubstr("whole number"));
+    EXPECT_THAT(refused([&] { (void)reader.boolean("number", false); }), HasSubstr("true or false"));
+    EXPECT_THAT(refused([&] { (void)reader.maybeTime("time"); }), HasSubstr("RFC 3339"));
+    EXPECT_THAT(refused([&] { (void)reader.digest("hash"); }), HasSubstr("SHA-256"));
+    EXPECT_THAT(refused([&] { (void)reader.array("list", 1, 2); }), HasSubstr("1 to 2"));
+    EXPECT_THAT(refused([&] { (void)reader.oneOf("text", {"x", "y"}, "x"); }), HasSubstr("x, y"));
+    EXPECT_THAT(refused([&] { (void)ObjectReader(Json(3)); }), HasSubstr("object"));
+}
+
+TEST(ObjectReader, RefusesFieldsThatNobodyAskedFor) {
+    const Json document = parseJson(R"({"password": "x", "pasword": "y"})");
+    ObjectReader reader(document);
+    EXPECT_EQ(reader.string("password"), "x");
+    EXPECT_THAT(messageOf(ErrorCode::invalidValue, [&] { reader.finish(); }), HasSubstr("pasword"));
+}
+
+TEST(ObjectReader, TreatsNullAsAbsentButCanTellThem) {
+    const Json document = parseJson(R"({"limit": null})");
+    ObjectReader reader(document);
+    EXPECT_FALSE(reader.maybeInteger("limit", 0, 1));
+    EXPECT_TRUE(reader.mentions("limit"));
+    EXPECT_FALSE(reader.mentions("other"));
+    EXPECT_NO_THROW(reader.finish());
+}
+
+TEST(ErrorTable, GivesEveryErrorAProblemDocumentThatHidesThePrivateDetail) {
+    const Error error(ErrorCode::nameTaken, "There is a file \"a\" already.", "UNIQUE files_clash");
+    const Json problem = parseJson(problemJson(error, "r1"));
+    EXPECT_EQ(problem["status"], 409);
+    EXPECT_EQ(problem["type"], "urn:chunkvault:error:name_taken");
+    EXPECT_EQ(problem["detail"], error.publicMessage());
+    EXPECT_EQ(problem["request_id"], "r1");
+    EXPECT_THAT(problem.dump(), testing::Not(HasSubstr("UNIQUE")));
+}
+
+}  // namespace
+}  // namespace chunkvault::wire
