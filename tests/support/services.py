@@ -1,0 +1,152 @@
+"""Private PostgreSQL and Redis servers for tests: on loopback, on a free port, with their files in a folder of the
+caller's, ended by their own process id. They also end when the process that started them dies."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+START_DEADLINE_S = 30
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Service:
+    """start() returns when the server answers; stop() when its process has ended."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.log = self.folder / "log"
+        self.port = None
+        self.process = None
+
+    def start(self):
+        deadline = time.monotonic() + START_DEADLINE_S
+        while True:
+            self.port = free_port()
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                                stderr=log, start_new_session=True)
+            while self.process.poll() is None and time.monotonic() < deadline:
+                if self.ready():
+                    return self
+                time.sleep(0.02)
+            self.stop()
+            # Somebody else may have taken the port between the probe and the start.
+            if time.monotonic() > deadline - START_DEADLINE_S / 2:
+                raise RuntimeError(f"{type(self).__name__} did not start:\n{self.log.read_text(errors='replace')}")
+
+    def stop(self):
+        if self.process is None:
+            return
+        for sign, wait_s in ((self.stop_signal, 15), (signal.SIGKILL, 15)):
+            if self.process.poll() is None:
+                self.process.send_signal(sign)
+                try:
+                    self.process.wait(wait_s)
+                except subprocess.TimeoutExpired:
+                    continue
+        self.process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Postgres(Service):
+    """durable=False leaves out fsync: for tests of what is stored, not of what survives a power cut."""
+
+    stop_signal = signal.SIGINT
+
+    def __init__(self, folder, durable=False):
+        super().__init__(folder)
+        self.durable = durable
+        self.programs = self._programs()
+
+    @property
+    def url(self):
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+        if not (self.folder / "data").exists():
+            made = subprocess.run(
+                self._unprivileged() + [self.programs / "initdb", "-D", "data", "-U", "postgres", "--auth=trust",
+                                        "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if made.returncode != 0:
+                raise RuntimeError(f"initdb failed:\n{made.stdout.decode(errors='replace')}")
+        return super().start()
+
+    def command(self):
+        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
+                    "max_connections": 200, "shared_buffers": "64MB", "log_min_messages": "warning"}
+        if not self.durable:
+            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+        return self._unprivileged() + [self.programs / "postgres", "-D", "data"] + [
+            part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def ready(self):
+        # The eighth line of postmaster.pid is what pg_ctl waits for.
+        try:
+            lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+
+    @staticmethod
+    def _unprivileged():
+        # PostgreSQL refuses to run as root.
+        drop = ["--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
+        return ["setpriv", "--pdeathsig=INT", *drop, "--"]
+
+    @staticmethod
+    def _programs():
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+        if not found:
+            raise RuntimeError("PostgreSQL's server is not installed (looked for /usr/lib/postgresql/*/bin/postgres)")
+        return found[-1].parent
+
+
+class Redis(Service):
+    stop_signal = signal.SIGTERM
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        program = self.folder / "redis-server"
+        if not program.exists():
+            # One executable that acts by its name. The package with the name redis-server adds only a system service.
+            found = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+            if found is None:
+                raise RuntimeError("Redis is not installed (looked for redis-server and redis-check-rdb)")
+            program.symlink_to(os.path.realpath(found))
+        return super().start()
+
+    def command(self):
+        return ["setpriv", "--pdeathsig=TERM", "--", self.folder / "redis-server", "--port", str(self.port), "--bind",
+                "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "no", "--daemonize", "no"]
+
+    def ready(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
