@@ -81,7 +81,8 @@ def gtest_sections(log):
 
 
 def read_gtest(report, log, how_it_ended):
-    """report: the JSON document or None when the executable did not get to write it. how_it_ended: None for exit code 0."""
+    """report: the JSON document, or None when the executable did not get to write it. how_it_ended: None for exit
+    code 0."""
     outcome = Outcome()
     sections = gtest_sections(log)
     if report is not None:
@@ -112,7 +113,8 @@ def read_gtest(report, log, how_it_ended):
             outcome.skipped += 1
         else:
             outcome.fail(name, printed)
-    outcome.fail(running or "(the executable)", f"{how_it_ended or 'no report was written'}\n{sections.get(running, log)}")
+    printed = sections.get(running, log)
+    outcome.fail(running or "(the executable)", f"{how_it_ended or 'no report was written'}\n{printed}")
     return outcome
 
 
@@ -188,7 +190,8 @@ def end_strays(ignored_roots, grace_s=STRAY_GRACE_S):
     lines = []
     for pid in alive:
         try:
-            lines.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            lines.append(" ".join(arguments).strip())
             os.kill(pid, signal.SIGKILL)
         except OSError:
             pass

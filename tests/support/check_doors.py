@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Which room includes what: the doors of CONTRIBUTING.md, by the #include lines of the sources. Prints what breaks them."""
+"""Which room includes what: the doors of CONTRIBUTING.md, by the #include lines of the sources. Prints what breaks
+them."""
 
 import re
 import sys

@@ -95,7 +95,8 @@ class Client:
 
     def login(self, username, password):
         answer = self.post("/auth/login", {"username": username, "password": password}, expect=200).json()
-        self.token, self.refresh_token, self.user_id = answer["access_token"], answer["refresh_token"], answer["user_id"]
+        self.token, self.refresh_token = answer["access_token"], answer["refresh_token"]
+        self.user_id = answer["user_id"]
         return answer
 
     def refresh(self):
@@ -125,7 +126,7 @@ class Client:
         return self.get(f"/files/{file_id}").json()
 
     def download(self, file_id, first=None, last=None, expect=None, **headers):
-        """The answer; its bytes are checked against Content-Length by reading them whole. first and last as in Range."""
+        """The answer, read whole and checked against its Content-Length. first and last as in Range."""
         if first is not None:
             headers["Range"] = f"bytes={first}-{'' if last is None else last}"
         expect = expect or (206 if "Range" in headers else 200)
@@ -194,8 +195,8 @@ class Upload:
 
     def put(self, index, chunk, expect=(200, 201, 204), digest=None):
         headers = {"Content-Digest": digest or content_digest(chunk), "Content-Type": "application/octet-stream"}
-        return self.client.call("PUT", f"/uploads/{self.id}/chunks/{index}", expect=expect, token=self.token, data=chunk,
-                                headers=headers)
+        return self.client.call("PUT", f"/uploads/{self.id}/chunks/{index}", expect=expect, token=self.token,
+                                data=chunk, headers=headers)
 
     def send(self, chunks, indexes, flights=4):
         """Puts several at a time, each on a connection of its own."""

@@ -61,7 +61,7 @@ class Proxy:
 
     def wait_until_cut(self, timeout_s=60):
         with self._changed:
-            assert self._changed.wait_for(lambda: self._refusing, timeout_s), "the proxy was not asked to pass that much"
+            assert self._changed.wait_for(lambda: self._refusing, timeout_s), "less than that came to the proxy"
 
     def close(self):
         with self._changed:

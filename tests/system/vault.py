@@ -31,8 +31,8 @@ class Vault:
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
         self.port = free_port()
-        self.settings = {"DATA_DIR": self.data, "HOST": "127.0.0.1", "PORT": self.port, "ADMIN_PASSWORD": ADMIN_PASSWORD,
-                         **settings}
+        self.settings = {"DATA_DIR": self.data, "HOST": "127.0.0.1", "PORT": self.port,
+                         "ADMIN_PASSWORD": ADMIN_PASSWORD, **settings}
         self.process = None
         self.wrapper = []  # a command in front of the server's that keeps the process id: ["strace", "-D", "-f", ...]
 
