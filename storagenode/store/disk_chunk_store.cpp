@@ -1,0 +1,516 @@
+#include "storagenode/store/disk_chunk_store.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include <openssl/rand.h>
+
+#include "common/error/error.h"
+#include "common/wire/json.h"
+
+namespace chunkvault::storagenode {
+
+namespace {
+
+constexpr int formatNumber = 1;
+constexpr std::size_t maxMarkerBytes = 64 << 10;
+constexpr std::size_t readBlockBytes = 256 << 10;
+constexpr std::uint64_t diskBlockBytes = 4096;
+constexpr Timestamp roomAgeUs = secondUs;
+
+const std::string markerPath = "vault.json";
+const std::string markerTemporaryPath = "tmp/vault.json";
+const std::string chunksFolder = "chunks";
+const std::string trashFolder = "trash";
+const std::string temporaryFolder = "tmp";
+const std::string recordsFolder = "records";
+
+std::string fanOutFolder(std::uint8_t firstByte) {
+    static constexpr char digits[] = "0123456789abcdef";
+    return chunksFolder + '/' + digits[firstByte >> 4] + digits[firstByte & 15];
+}
+
+std::uint8_t firstByteOf(const ChunkId& id) { return id.array()[0]; }
+
+std::string fileName(const ChunkId& id, Generation generation) {
+    std::string name = id.toHex();
+    if (generation > 1) name += '.' + std::to_string(generation);
+    return name;
+}
+
+std::string chunkPath(const ChunkId& id, Generation generation) {
+    return fanOutFolder(firstByteOf(id)) + '/' + fileName(id, generation);
+}
+
+struct NamedChunk {
+    ChunkId id;
+    Generation generation;
+};
+
+std::optional<NamedChunk> parseFileName(const std::string& name) {
+    const auto id = ChunkId::fromHex(std::string_view(name).substr(0, 2 * ChunkId::bytes));
+    if (!id) return std::nullopt;
+    Generation generation = 1;
+    if (name.size() > 2 * ChunkId::bytes) {
+        const char* const digits = name.data() + 2 * ChunkId::bytes + 1;
+        std::from_chars(digits, name.data() + name.size(), generation);
+    }
+    if (fileName(*id, generation) != name) return std::nullopt;
+    return NamedChunk{*id, generation};
+}
+
+void makeStoreFolders(Disk& disk) {
+    bool madeAny = false;
+    for (const std::string& folder : {chunksFolder, recordsFolder, trashFolder, temporaryFolder})
+        madeAny = disk.makeFolder(folder) || madeAny;
+    if (madeAny) disk.syncFolder("");
+    // All at once, so that no put ever has to make one.
+    if (disk.list(chunksFolder).size() >= 256) return;
+    for (int byte = 0; byte < 256; ++byte) disk.makeFolder(fanOutFolder(static_cast<std::uint8_t>(byte)));
+    disk.syncFolder(chunksFolder);
+}
+
+void requireEmpty(Disk& disk) {
+    bool empty = disk.list(trashFolder).empty();
+    for (const std::string& name : disk.list(""))
+        empty = empty && (name == chunksFolder || name == recordsFolder || name == trashFolder ||
+                          name == temporaryFolder || name == "lost+found");
+    for (int byte = 0; byte < 256; ++byte)
+        empty = empty && disk.list(fanOutFolder(static_cast<std::uint8_t>(byte))).empty();
+    if (!empty)
+        throw Error(ErrorCode::conflict, "The folder " + disk.description() +
+                                             " has files but no vault.json. Give an empty folder for a new store, or "
+                                             "put its vault.json back.");
+}
+
+void requireLock(Disk& disk) {
+    if (!disk.lock())
+        throw Error(ErrorCode::conflict, "The store folder " + disk.description() + " is in use by another process.");
+}
+
+std::string newUuid() {
+    std::array<unsigned char, 16> bytes{};
+    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+        throw Error(ErrorCode::internal, "An internal error occurred.", "OpenSSL gave no random bytes");
+    bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+        text += digits[bytes[i] >> 4];
+        text += digits[bytes[i] & 15];
+    }
+    return text;
+}
+
+StoreIdentity readMarker(Disk& disk) {
+    const auto file = disk.open(markerPath);
+    if (file == nullptr)
+        throw Error(ErrorCode::unavailable, "The folder " + disk.description() +
+                                                " has no vault.json: it is not a store, or its disk is not mounted.");
+    std::string text(maxMarkerBytes, '\0');
+    text.resize(file->read(0, text));
+    std::int64_t format = 0;
+    StoreIdentity identity;
+    try {
+        const wire::Json document = wire::parseJson(text);
+        wire::ObjectReader reader(document);
+        format = reader.integer("format", 1, std::numeric_limits<std::int64_t>::max());
+        identity = {reader.string("vault_id"), reader.string("node_id"), reader.string("store_id")};
+    } catch (const Error& error) {
+        throw Error(ErrorCode::conflict,
+                    "The file vault.json in " + disk.description() + " cannot be read: " + error.publicMessage());
+    }
+    if (format != formatNumber)
+        throw Error(ErrorCode::conflict,
+                    "The store in " + disk.description() + " was written by a newer version of ChunkVault.");
+    return identity;
+}
+
+// Reads on to the end; false when the file cannot be read or see says so.
+template <typename See>
+bool readThrough(DiskFile& file, See&& see) {
+    const auto block = std::make_unique_for_overwrite<char[]>(readBlockBytes);
+    try {
+        for (std::uint64_t offset = 0;;) {
+            const std::size_t n = file.read(offset, {block.get(), readBlockBytes});
+            if (!see(offset, std::span<const char>(block.get(), n))) return false;
+            if (n < readBlockBytes) return true;
+            offset += n;
+        }
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::internal) throw;
+        return false;
+    }
+}
+
+bool hasBytes(DiskFile& file, std::span<const char> bytes) {
+    if (file.stat().sizeBytes != bytes.size()) return false;
+    file.forgetCached();
+    return readThrough(file, [&](std::uint64_t offset, std::span<const char> block) {
+        return offset + block.size() <= bytes.size() &&
+               std::memcmp(bytes.data() + offset, block.data(), block.size()) == 0;
+    });
+}
+
+bool hasHash(DiskFile& file, const ChunkId& id) {
+    file.forgetCached();
+    Sha256Stream hash;
+    return readThrough(file,
+                       [&](std::uint64_t, std::span<const char> block) {
+                           hash.update(block);
+                           return true;
+                       }) &&
+           hash.finish() == id;
+}
+
+Error missing(const ChunkId& id) {
+    return Error(ErrorCode::chunkMissing, "Part of the content is missing.", "no copy of chunk " + id.toHex());
+}
+
+Error corrupt(const ChunkId& id, const std::string& why) {
+    return Error(ErrorCode::chunkCorrupt, "Part of the content is damaged.",
+                 "bad copy of chunk " + id.toHex() + ": " + why);
+}
+
+}  // namespace
+
+// A file in tmp/, deleted again unless it was renamed away.
+class DiskChunkStore::TemporaryFile {
+  public:
+    TemporaryFile(Disk& disk, std::string path, std::span<const char> bytes)
+        : disk_(disk), path_(std::move(path)), file_(disk.create(path_)) {
+        try {
+            file_->write(0, bytes);
+        } catch (...) {
+            discard();
+            throw;
+        }
+    }
+    ~TemporaryFile() {
+        if (!path_.empty()) discard();
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+    void sync() {
+        file_->sync();
+        file_.reset();
+    }
+
+    void renameTo(const std::string& path) {
+        disk_.rename(path_, path);
+        path_.clear();
+    }
+
+  private:
+    void discard() noexcept {
+        file_.reset();
+        try {
+            disk_.unlink(path_);
+        } catch (...) {  // NOLINT(bugprone-empty-catch): the next open clears tmp/
+        }
+    }
+
+    Disk& disk_;
+    std::string path_;
+    std::unique_ptr<DiskFile> file_;
+};
+
+StoreIdentity DiskChunkStore::format(Disk& disk, const std::string& vaultId, const std::string& nodeId) {
+    requireLock(disk);
+    if (isFormatted(disk))
+        throw Error(ErrorCode::conflict, "The folder " + disk.description() + " is a store already.");
+    requireEmpty(disk);
+    makeStoreFolders(disk);
+    const StoreIdentity identity{vaultId, nodeId, newUuid()};
+    const wire::Json document = {{"format", formatNumber},
+                                 {"vault_id", identity.vaultId},
+                                 {"node_id", identity.nodeId},
+                                 {"store_id", identity.storeId}};
+    disk.unlink(markerTemporaryPath);
+    TemporaryFile marker(disk, markerTemporaryPath, document.dump(2) + "\n");
+    marker.sync();
+    marker.renameTo(markerPath);
+    disk.syncFolder("");
+    return identity;
+}
+
+bool DiskChunkStore::isFormatted(Disk& disk) { return disk.stat(markerPath).has_value(); }
+
+std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
+                                                     std::uint64_t reserveBytes) {
+    requireLock(*disk);
+    StoreIdentity identity = readMarker(*disk);
+    if (identity.vaultId != vaultId)
+        throw Error(ErrorCode::conflict, "The store in " + disk->description() + " belongs to another vault (" +
+                                             identity.vaultId + ", not " + vaultId + ").");
+    makeStoreFolders(*disk);
+    for (const std::string& name : disk->list(temporaryFolder)) disk->unlink(temporaryFolder + '/' + name);
+    return std::unique_ptr<DiskChunkStore>(new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes));
+}
+
+DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes)
+    : disk_(std::move(disk)), identity_(std::move(identity)), reserveBytes_(reserveBytes) {}
+
+void DiskChunkStore::put(const Chunk& chunk, Generation generation) {
+    const PutItem item{chunk, generation};
+    putAll({&item, 1});
+}
+
+void DiskChunkStore::putAll(std::span<const PutItem> items) {
+    std::vector<const PutItem*> distinct;
+    distinct.reserve(items.size());
+    for (const PutItem& item : items) distinct.push_back(&item);
+    // By id, then the highest generation first: of a chunk that is there twice, that one counts.
+    std::sort(distinct.begin(), distinct.end(), [](const PutItem* a, const PutItem* b) {
+        return std::pair(a->chunk.id(), b->generation) < std::pair(b->chunk.id(), a->generation);
+    });
+    distinct.erase(std::unique(distinct.begin(), distinct.end(),
+                               [](const PutItem* a, const PutItem* b) { return a->chunk.id() == b->chunk.id(); }),
+                   distinct.end());
+    requireMarker();
+    for (std::size_t at = 0; at < distinct.size(); at += openFiles)
+        putSome(std::span(distinct).subspan(at, std::min(openFiles, distinct.size() - at)));
+}
+
+void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
+    struct Fresh {
+        const PutItem* item;
+        Generation over;  // of the bad copy that it replaces; 0: none
+        std::unique_ptr<TemporaryFile> file;
+    };
+    std::vector<ChunkId> ids;
+    ids.reserve(items.size());
+    for (const PutItem* item : items) ids.push_back(item->chunk.id());
+    const auto claim = claims_.claim(std::move(ids));
+
+    std::vector<Fresh> fresh;
+    fresh.reserve(items.size());
+    std::uint64_t freshBytes = 0;
+    for (const PutItem* item : items) {
+        const ChunkId& id = item->chunk.id();
+        Generation over = 0;
+        if (const auto copy = findClaimed(id)) {
+            // First the time, so that orphan collection sees the put; then what may still be in memory only; then
+            // the comparison, which can now see the disk itself.
+            copy->file->touch();
+            copy->file->sync();
+            if (hasBytes(*copy->file, item->chunk.bytes())) {
+                if (item->generation > copy->generation) rename(id, copy->generation, item->generation);
+                continue;
+            }
+            over = copy->generation;
+        }
+        fresh.push_back({item, over, nullptr});
+        freshBytes += (item->chunk.size() / diskBlockBytes + 1) * diskBlockBytes;
+    }
+    if (!fresh.empty()) requireRoom(freshBytes);
+    for (Fresh& f : fresh)
+        f.file = std::make_unique<TemporaryFile>(
+            *disk_, temporaryFolder + '/' + fileName(f.item->chunk.id(), 1) + '-' + std::to_string(++lastTemporary_),
+            f.item->chunk.bytes());
+    for (Fresh& f : fresh) f.file->sync();
+    for (Fresh& f : fresh) {
+        const ChunkId& id = f.item->chunk.id();
+        // Under the bad copy's own name first: at no moment are there two files of a chunk.
+        const Generation first = f.over > 0 ? f.over : f.item->generation;
+        f.file->renameTo(chunkPath(id, first));
+        noteGeneration(id, first);
+        if (f.item->generation > first) rename(id, first, f.item->generation);
+    }
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const std::uint8_t folder = firstByteOf(items[i]->chunk.id());
+        if (i > 0 && folder == firstByteOf(items[i - 1]->chunk.id())) continue;
+        try {
+            disk_->syncFolder(fanOutFolder(folder));
+        } catch (const Error&) {
+            // A later sync of this folder may claim success for names that this one lost: a repeat writes them anew.
+            for (const Fresh& f : fresh)
+                if (firstByteOf(f.item->chunk.id()) == folder)
+                    takeBack(f.item->chunk.id(), std::max(f.over, f.item->generation));
+            throw;
+        }
+    }
+}
+
+void DiskChunkStore::takeBack(const ChunkId& id, Generation generation) noexcept {
+    try {
+        disk_->unlink(chunkPath(id, generation));
+        noteGeneration(id, std::nullopt);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): the caller is told of the failure that led here
+    }
+}
+
+Chunk DiskChunkStore::get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) {
+    assert(size <= buffer.capacity());
+    const auto copy = find(id);
+    if (!copy) throw missing(id);
+    const std::uint64_t found = copy->file->stat().sizeBytes;
+    if (found != size) throw corrupt(id, std::to_string(found) + " bytes instead of " + std::to_string(size));
+    if (copy->file->read(0, buffer.span().first(size)) != size) throw corrupt(id, "it became shorter");
+    auto chunk = Chunk::verify(id, std::move(buffer), size);
+    if (!chunk) throw corrupt(id, "its hash is another");
+    return std::move(*chunk);
+}
+
+bool DiskChunkStore::has(const ChunkId& id) { return find(id).has_value(); }
+
+bool DiskChunkStore::remove(const ChunkId& id, Generation generation) {
+    return moveToTrash(id, generation, std::nullopt);
+}
+
+bool DiskChunkStore::removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) {
+    return moveToTrash(id, generation, putBefore);
+}
+
+bool DiskChunkStore::moveToTrash(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore) {
+    requireMarker();
+    const auto claim = claims_.claim({id});
+    while (auto copy = findClaimed(id)) {
+        if (copy->generation > generation) return false;
+        if (putBefore && copy->file->stat().modifiedAt >= *putBefore) return false;
+        // Its time in the trash begins now, and must not be forgotten.
+        copy->file->touch();
+        copy->file->sync();
+        copy->file.reset();
+        disk_->rename(chunkPath(id, copy->generation),
+                      trashFolder + '/' + id.toHex() + '.' + std::to_string(generation));
+        noteGeneration(id, std::nullopt);
+    }
+    // Also when there was no copy: the sync of an earlier removal may have failed.
+    disk_->syncFolder(trashFolder);
+    disk_->syncFolder(fanOutFolder(firstByteOf(id)));
+    return true;
+}
+
+CopyState DiskChunkStore::check(const ChunkId& id, std::uint64_t size) {
+    const auto copy = find(id);
+    if (!copy) return CopyState::missing;
+    return copy->file->stat().sizeBytes == size && hasHash(*copy->file, id) ? CopyState::good : CopyState::bad;
+}
+
+bool DiskChunkStore::moveAside(const ChunkId& id) {
+    requireMarker();
+    const auto claim = claims_.claim({id});
+    const auto copy = findClaimed(id);
+    if (!copy || hasHash(*copy->file, id)) return false;
+    try {
+        copy->file->touch();
+        copy->file->sync();
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a file that cannot even be synced goes all the same
+    }
+    const std::string stem = trashFolder + '/' + id.toHex() + ".bad-";
+    int number = 1;
+    while (disk_->stat(stem + std::to_string(number))) ++number;
+    disk_->rename(chunkPath(id, copy->generation), stem + std::to_string(number));
+    noteGeneration(id, std::nullopt);
+    disk_->syncFolder(trashFolder);
+    disk_->syncFolder(fanOutFolder(firstByteOf(id)));
+    return true;
+}
+
+std::vector<StoredChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp putBefore) {
+    std::vector<StoredChunk> chunks;
+    for (const std::string& name : disk_->list(fanOutFolder(firstByte))) {
+        const auto named = parseFileName(name);
+        if (!named || firstByteOf(named->id) != firstByte) continue;
+        const auto status = disk_->stat(fanOutFolder(firstByte) + '/' + name);
+        if (status && status->modifiedAt < putBefore)
+            chunks.push_back({named->id, named->generation, status->sizeBytes, status->modifiedAt});
+    }
+    std::sort(chunks.begin(), chunks.end(), [](const StoredChunk& a, const StoredChunk& b) { return a.id < b.id; });
+    return chunks;
+}
+
+FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
+    requireMarker();
+    FileTotals purged;
+    for (const std::string& name : disk_->list(trashFolder)) {
+        const std::string path = trashFolder + '/' + name;
+        const auto status = disk_->stat(path);
+        if (!status || status->modifiedAt >= removedBefore || !disk_->unlink(path)) continue;
+        ++purged.files;
+        purged.bytes += status->sizeBytes;
+    }
+    if (purged.files > 0) disk_->syncFolder(trashFolder);
+    return purged;
+}
+
+FileTotals DiskChunkStore::count() {
+    FileTotals totals;
+    for (int byte = 0; byte < 256; ++byte)
+        for (const StoredChunk& chunk : list(static_cast<std::uint8_t>(byte), std::numeric_limits<Timestamp>::max())) {
+            ++totals.files;
+            totals.bytes += chunk.sizeBytes;
+        }
+    return totals;
+}
+
+void DiskChunkStore::requireMarker() {
+    if (disk_->attached() && isFormatted(*disk_)) return;
+    throw Error(ErrorCode::unavailable, "The storage cannot be used now. Try again later.",
+                "the store folder " + disk_->description() + " has lost its vault.json; is the disk mounted?")
+        .retryAfter(10);
+}
+
+void DiskChunkStore::requireRoom(std::uint64_t bytes) {
+    const std::lock_guard lock(roomMutex_);
+    const Timestamp now = systemNow();
+    if (roomBytes_ < bytes || now - roomAskedAt_ > roomAgeUs) {
+        const std::uint64_t freeBytes = disk_->space().freeBytes;
+        roomBytes_ = freeBytes > reserveBytes_ ? freeBytes - reserveBytes_ : 0;
+        roomAskedAt_ = now;
+    }
+    if (roomBytes_ < bytes)
+        throw Error(ErrorCode::storageFull, "The storage is full.",
+                    disk_->description() + " is down to its reserve of " + std::to_string(reserveBytes_) + " bytes");
+    roomBytes_ -= bytes;
+}
+
+void DiskChunkStore::rename(const ChunkId& id, Generation from, Generation to) {
+    disk_->rename(chunkPath(id, from), chunkPath(id, to));
+    noteGeneration(id, to);
+}
+
+std::optional<DiskChunkStore::Copy> DiskChunkStore::find(const ChunkId& id) {
+    if (auto copy = findClaimed(id)) return copy;
+    const auto claim = claims_.claim({id});
+    return findClaimed(id);
+}
+
+std::optional<DiskChunkStore::Copy> DiskChunkStore::findClaimed(const ChunkId& id) {
+    if (auto file = disk_->open(chunkPath(id, 1))) return Copy{1, std::move(file)};
+    const auto generation = laterGeneration(id);
+    if (!generation) return std::nullopt;
+    if (auto file = disk_->open(chunkPath(id, *generation))) return Copy{*generation, std::move(file)};
+    return std::nullopt;
+}
+
+std::optional<Generation> DiskChunkStore::laterGeneration(const ChunkId& id) {
+    LaterGenerations& later = later_[firstByteOf(id)];
+    const std::lock_guard lock(later.mutex);
+    if (!later.known) {
+        for (const std::string& name : disk_->list(fanOutFolder(firstByteOf(id))))
+            if (const auto named = parseFileName(name); named && named->generation > 1)
+                later.of[named->id] = std::max(later.of[named->id], named->generation);
+        later.known = true;
+    }
+    const auto found = later.of.find(id);
+    return found == later.of.end() ? std::nullopt : std::optional(found->second);
+}
+
+void DiskChunkStore::noteGeneration(const ChunkId& id, std::optional<Generation> generation) {
+    LaterGenerations& later = later_[firstByteOf(id)];
+    const std::lock_guard lock(later.mutex);
+    if (!later.known) return;
+    if (generation && *generation > 1) later.of[id] = *generation;
+    else later.of.erase(id);
+}
+
+}  // namespace chunkvault::storagenode

@@ -1,0 +1,146 @@
+// Chunks as files in one folder of one disk:
+//
+//   vault.json            {format, vault_id, node_id, store_id}: the marker that says whose folder this is
+//   chunks/ab/<64 hex>    the raw bytes of a chunk whose last put was at generation 1, in one of 256 folders named by
+//   chunks/ab/<hex>.<g>     the first byte; put last at a later generation g. At most one file a chunk.
+//   records/              room for self-describing records
+//   trash/<hex>.<g>       removed at generation g; <hex>.bad-<n>: set aside as bad. Kept until purgeTrash.
+//   tmp/                  files being written; emptied at every open
+//
+// A put checks no hash: it takes a Chunk, whose bytes were hashed in this process when they arrived and cannot change
+// since. Bytes from another process become a Chunk only by hashing, so that each process checks once, as does each
+// read.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/chunk/chunk_store.h"
+#include "common/wire/timestamp.h"
+#include "storagenode/store/chunk_claims.h"
+#include "storagenode/store/disk.h"
+
+namespace chunkvault::storagenode {
+
+// What the marker says.
+struct StoreIdentity {
+    std::string vaultId;
+    std::string nodeId;
+    std::string storeId;  // a UUID made by format
+};
+
+enum class CopyState { good, bad, missing };
+
+struct StoredChunk {
+    ChunkId id;
+    Generation generation;
+    std::uint64_t sizeBytes;
+    Timestamp putAt;  // the last put
+};
+
+struct FileTotals {
+    std::uint64_t files = 0;
+    std::uint64_t bytes = 0;
+};
+
+// Thread-safe; uses the threads of its callers and none of its own. At most openFiles files are open for one call.
+// Errors beside those of ChunkStore: every writing call throws unavailable when the folder has lost its marker (an
+// unmounted disk); reads go on.
+class DiskChunkStore final : public ChunkStore {
+  public:
+    static constexpr std::size_t openFiles = 64;
+
+    // Makes a new store, durable on return. The folder must be empty, save for what an interrupted format left.
+    // Throws conflict when it is not, or when another process uses it.
+    static StoreIdentity format(Disk& disk, const std::string& vaultId, const std::string& nodeId);
+
+    // Whether the folder has a marker, good or not.
+    [[nodiscard]] static bool isFormatted(Disk& disk);
+
+    // Keeps the folder locked until destroyed. Refuses writes that would leave less than reserveBytes free.
+    // Throws unavailable when there is no marker, conflict when it names another vault, cannot be read, or another
+    // process uses the folder.
+    [[nodiscard]] static std::unique_ptr<DiskChunkStore> open(std::unique_ptr<Disk> disk, const std::string& vaultId,
+                                                              std::uint64_t reserveBytes);
+
+    [[nodiscard]] const StoreIdentity& identity() const { return identity_; }
+
+    void put(const Chunk& chunk, Generation generation) override;
+    void putAll(std::span<const PutItem> items) override;
+    [[nodiscard]] Chunk get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) override;
+    [[nodiscard]] bool has(const ChunkId& id) override;
+    bool remove(const ChunkId& id, Generation generation) override;
+
+    // The same for a chunk that the catalog does not know: kept also (false) when it was put at or after putBefore,
+    // so that an upload that began since it was listed does not lose it.
+    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore);
+
+    // Reads the copy from the disk and compares length and hash, without holding it in memory. What cannot be read is
+    // bad.
+    [[nodiscard]] CopyState check(const ChunkId& id, std::uint64_t size);
+
+    // Moves a copy to the trash if its hash is wrong or it cannot be read. True when it was moved.
+    bool moveAside(const ChunkId& id);
+
+    // The chunks whose ids begin with this byte and that were last put before putBefore, by id.
+    [[nodiscard]] std::vector<StoredChunk> list(std::uint8_t firstByte, Timestamp putBefore);
+
+    // Deletes what came to the trash before removedBefore, for good. Gives what was deleted.
+    FileTotals purgeTrash(Timestamp removedBefore);
+
+    // Looks at every file: for a store of a million chunks, seconds.
+    [[nodiscard]] FileTotals count();
+
+    [[nodiscard]] DiskSpace space() { return disk_->space(); }
+    [[nodiscard]] std::uint64_t reserveBytes() const { return reserveBytes_; }
+
+  private:
+    // Which chunks of one of the 256 folders have a generation above 1: read from the disk when first asked, then kept.
+    struct LaterGenerations {
+        std::mutex mutex;
+        bool known = false;
+        std::unordered_map<ChunkId, Generation> of;
+    };
+    struct Copy {
+        Generation generation;
+        std::unique_ptr<DiskFile> file;
+    };
+    class TemporaryFile;
+
+    DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes);
+
+    void requireMarker();
+    void requireRoom(std::uint64_t bytes);
+    // Distinct chunks, by id, at most openFiles.
+    void putSome(std::span<const PutItem* const> items);
+    void takeBack(const ChunkId& id, Generation generation) noexcept;
+    void rename(const ChunkId& id, Generation from, Generation to);
+    bool moveToTrash(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore);
+
+    // The first without the chunk's claim: it can miss a copy that is being renamed. The second needs the claim.
+    [[nodiscard]] std::optional<Copy> find(const ChunkId& id);
+    [[nodiscard]] std::optional<Copy> findClaimed(const ChunkId& id);
+    [[nodiscard]] std::optional<Generation> laterGeneration(const ChunkId& id);
+    void noteGeneration(const ChunkId& id, std::optional<Generation> generation);
+
+    const std::unique_ptr<Disk> disk_;
+    const StoreIdentity identity_;
+    const std::uint64_t reserveBytes_;
+    ChunkClaims claims_;
+    std::array<LaterGenerations, 256> later_;
+    std::atomic<std::uint64_t> lastTemporary_ = 0;
+
+    std::mutex roomMutex_;
+    std::uint64_t roomBytes_ = 0;  // above the reserve when last asked, less what was written since
+    Timestamp roomAskedAt_ = 0;
+};
+
+}  // namespace chunkvault::storagenode

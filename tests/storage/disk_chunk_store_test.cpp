@@ -1,0 +1,352 @@
+#include "storagenode/store/disk_chunk_store.h"
+
+#include <fstream>
+#include <limits>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/wire/json.h"
+#include "storagenode/store/posix_disk.h"
+#include "tests/storage/chunk_store_conformance.h"
+#include "tests/storage/chunks.h"
+#include "tests/support/temp_folder.h"
+
+namespace chunkvault::storagenode {
+namespace {
+
+using std::filesystem::path;
+using test::chunkOf;
+using test::codeOf;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr Timestamp always = std::numeric_limits<Timestamp>::max();
+
+std::string contentOf(const path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void overwrite(const path& file, const std::string& content) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+// The names of the files below a folder, relative to it.
+std::vector<std::string> filesIn(const path& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+        if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(folder).string());
+    return names;
+}
+
+class DiskChunkStoreTest : public testing::Test {
+  protected:
+    DiskChunkStoreTest() {
+        (void)DiskChunkStore::format(*makePosixDisk(folder_), "vault", "node1");
+        open();
+    }
+    void open(std::uint64_t reserveBytes = 0) {
+        store_.reset();
+        store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", reserveBytes);
+    }
+    [[nodiscard]] std::string read(const Chunk& chunk) {
+        return test::textOf(store_->get(chunk.id(), chunk.size(), test::testBuffers().acquire(chunk.size())));
+    }
+    [[nodiscard]] path plainFile(const Chunk& chunk) const {
+        const std::string hex = chunk.id().toHex();
+        return folder_ / "chunks" / hex.substr(0, 2) / hex;
+    }
+
+    test::TempFolder home_;
+    const path folder_ = home_.path() / "deep" / "store";
+    std::unique_ptr<DiskChunkStore> store_;
+};
+
+class PosixStoreUnderTest final : public test::StoreUnderTest {
+  public:
+    PosixStoreUnderTest() {
+        (void)DiskChunkStore::format(*openPosixDisk(home_.path()), "vault", "node1");
+        store_ = DiskChunkStore::open(openPosixDisk(home_.path()), "vault", 0);
+    }
+    ChunkStore& store() override { return *store_; }
+    void damage(const ChunkId& id) override {
+        const path file = fileOf(id);
+        std::string content = contentOf(file);
+        content[content.size() / 2] ^= 1;
+        overwrite(file, content);
+    }
+    void shorten(const ChunkId& id) override {
+        std::filesystem::resize_file(fileOf(id), std::filesystem::file_size(fileOf(id)) - 1);
+    }
+
+  private:
+    [[nodiscard]] path fileOf(const ChunkId& id) const {
+        for (const std::string& name : filesIn(home_.path() / "chunks"))
+            if (name.find(id.toHex()) != std::string::npos) return home_.path() / "chunks" / name;
+        throw std::logic_error("no file of the chunk");
+    }
+
+    test::TempFolder home_;
+    std::unique_ptr<DiskChunkStore> store_;
+};
+
+TEST_F(DiskChunkStoreTest, KeepsTheRawBytesUnderTheHashForEver) {
+    const Chunk chunk = chunkOf("raw bytes");
+    store_->put(chunk, 1);
+    EXPECT_EQ(contentOf(plainFile(chunk)), "raw bytes");
+    open();
+    EXPECT_EQ(read(chunk), "raw bytes");
+}
+
+TEST_F(DiskChunkStoreTest, KeepsTheGenerationOfTheLastPutInTheNameOfTheOneFile) {
+    const Chunk chunk = chunkOf("lives"), late = chunkOf("born late");
+    const std::string hex = chunk.id().toHex(), folder = hex.substr(0, 2) + "/";
+    store_->put(chunk, 1);
+    store_->put(chunk, 4);
+    EXPECT_THAT(filesIn(folder_ / "chunks"), ElementsAre(folder + hex + ".4"));
+    open();
+    store_->put(chunk, 2);
+    EXPECT_FALSE(store_->remove(chunk.id(), 3));
+    store_->put(chunk, 6);
+    EXPECT_EQ(read(chunk), "lives");
+    EXPECT_THAT(filesIn(folder_ / "chunks"), ElementsAre(folder + hex + ".6"));
+    store_->put(late, 7);
+    EXPECT_EQ(contentOf(plainFile(late).string() + ".7"), "born late");
+}
+
+TEST_F(DiskChunkStoreTest, LeavesNothingInTmp) {
+    store_->putAll(std::vector<PutItem>{{chunkOf("a"), 1}, {chunkOf("b"), 2}});
+    EXPECT_THAT(filesIn(folder_ / "tmp"), IsEmpty());
+    overwrite(folder_ / "tmp" / "left behind", "by a crash");
+    open();
+    EXPECT_THAT(filesIn(folder_ / "tmp"), IsEmpty());
+}
+
+TEST_F(DiskChunkStoreTest, PutsMoreInOneBatchThanItMayHaveFilesOpen) {
+    std::vector<PutItem> items;
+    for (std::size_t i = 0; i < 3 * DiskChunkStore::openFiles + 1; ++i)
+        items.push_back({chunkOf(std::to_string(i)), 1});
+    store_->putAll(items);
+    EXPECT_EQ(store_->count().files, items.size());
+}
+
+TEST_F(DiskChunkStoreTest, MovesRemovedChunksToTheTrashUnderTheGenerationOfTheRemoval) {
+    const Chunk chunk = chunkOf("removed");
+    store_->put(chunk, 1);
+    EXPECT_TRUE(store_->remove(chunk.id(), 2));
+    EXPECT_THAT(filesIn(folder_ / "chunks"), IsEmpty());
+    EXPECT_EQ(contentOf(folder_ / "trash" / (chunk.id().toHex() + ".2")), "removed");
+}
+
+TEST_F(DiskChunkStoreTest, PurgesWhatWentToTheTrashBeforeAGivenTime) {
+    const Chunk chunk = chunkOf("removed");
+    store_->put(chunk, 1);
+    const auto longAgo = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1000);
+    std::filesystem::last_write_time(plainFile(chunk), longAgo);
+    const Timestamp before = systemNow() - minuteUs;
+    EXPECT_TRUE(store_->remove(chunk.id(), 1));
+    EXPECT_EQ(store_->purgeTrash(before).files, 0u) << "it was put long ago, but removed just now";
+    const FileTotals purged = store_->purgeTrash(systemNow() + minuteUs);
+    EXPECT_EQ(purged.files, 1u);
+    EXPECT_EQ(purged.bytes, 7u);
+    EXPECT_THAT(filesIn(folder_ / "trash"), IsEmpty());
+}
+
+TEST_F(DiskChunkStoreTest, ChecksACopyByItsHash) {
+    const Chunk good = chunkOf(std::string(600'000, 'g')), flipped = chunkOf("flipped");
+    store_->putAll(std::vector<PutItem>{{good, 1}, {flipped, 2}});
+    overwrite(plainFile(flipped).string() + ".2", "flopped");
+    EXPECT_EQ(store_->check(good.id(), good.size()), CopyState::good);
+    EXPECT_EQ(store_->check(good.id(), good.size() - 1), CopyState::bad);
+    EXPECT_EQ(store_->check(flipped.id(), flipped.size()), CopyState::bad);
+    EXPECT_EQ(store_->check(chunkOf("absent").id(), 6), CopyState::missing);
+}
+
+TEST_F(DiskChunkStoreTest, MovesOnlyBadCopiesAside) {
+    const Chunk chunk = chunkOf("good now");
+    EXPECT_FALSE(store_->moveAside(chunk.id()));
+    for (int n = 1; n <= 2; ++n) {
+        store_->put(chunk, 1);
+        EXPECT_FALSE(store_->moveAside(chunk.id()));
+        overwrite(plainFile(chunk), "bad now!");
+        EXPECT_TRUE(store_->moveAside(chunk.id()));
+        EXPECT_FALSE(store_->has(chunk.id()));
+        EXPECT_EQ(contentOf(folder_ / "trash" / (chunk.id().toHex() + ".bad-" + std::to_string(n))), "bad now!");
+    }
+}
+
+TEST_F(DiskChunkStoreTest, ListsTheChunksOfAFolderById) {
+    std::vector<ChunkId> expected;
+    for (int i = 0; i < 2000; ++i) {
+        const Chunk chunk = chunkOf("listed " + std::to_string(i));
+        if (chunk.id().array()[0] != 0x7f) continue;
+        store_->put(chunk, 3);
+        expected.push_back(chunk.id());
+    }
+    std::sort(expected.begin(), expected.end());
+    overwrite(folder_ / "chunks" / "7f" / "not a chunk", "x");
+    overwrite(folder_ / "chunks" / "7f" / std::string(64, 'a'), "in the wrong folder");
+    std::vector<ChunkId> listed;
+    for (const StoredChunk& chunk : store_->list(0x7f, always)) {
+        listed.push_back(chunk.id);
+        EXPECT_EQ(chunk.generation, 3);
+        EXPECT_GE(chunk.sizeBytes, 8u);
+        EXPECT_NEAR(static_cast<double>(chunk.putAt), static_cast<double>(systemNow()), static_cast<double>(minuteUs));
+    }
+    EXPECT_GT(listed.size(), 1u);
+    EXPECT_EQ(listed, expected);
+    EXPECT_THAT(store_->list(0x7f, systemNow() - minuteUs), IsEmpty());
+}
+
+TEST_F(DiskChunkStoreTest, KeepsAnOrphanThatWasPutAgainSinceItWasListed) {
+    const Chunk chunk = chunkOf("orphan");
+    store_->put(chunk, 1);
+    std::filesystem::last_write_time(plainFile(chunk),
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(48));
+    const Timestamp yesterday = systemNow() - dayUs;
+    EXPECT_EQ(store_->list(chunk.id().array()[0], yesterday).size(), 1u);
+    store_->put(chunk, 1);
+    EXPECT_FALSE(store_->removeOrphan(chunk.id(), 1, yesterday));
+    EXPECT_TRUE(store_->has(chunk.id()));
+    EXPECT_TRUE(store_->removeOrphan(chunk.id(), 1, systemNow() + minuteUs));
+    EXPECT_FALSE(store_->has(chunk.id()));
+}
+
+TEST_F(DiskChunkStoreTest, RefusesWritesBelowTheReserveButGoesOnReading) {
+    const Chunk before = chunkOf("before"), after = chunkOf("after");
+    store_->put(before, 1);
+    open(store_->space().freeBytes + (std::uint64_t{1} << 40));
+    EXPECT_EQ(codeOf([&] { store_->put(after, 1); }), ErrorCode::storageFull);
+    EXPECT_EQ(codeOf([&] { store_->putAll(std::vector<PutItem>{{before, 1}, {after, 1}}); }), ErrorCode::storageFull);
+    EXPECT_FALSE(store_->has(after.id()));
+    EXPECT_THAT(filesIn(folder_ / "tmp"), IsEmpty());
+    EXPECT_EQ(read(before), "before");
+    store_->put(before, 2);
+    EXPECT_TRUE(store_->remove(before.id(), 2));
+}
+
+TEST_F(DiskChunkStoreTest, IsUsedByOneAtATime) {
+    try {
+        (void)DiskChunkStore::open(openPosixDisk(folder_), "vault", 0);
+        FAIL() << "opened twice";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::conflict);
+        EXPECT_THAT(error.publicMessage(), testing::HasSubstr("in use by another process"));
+        EXPECT_THAT(error.publicMessage(), testing::HasSubstr(folder_.string()));
+    }
+    store_.reset();
+    EXPECT_NE(DiskChunkStore::open(openPosixDisk(folder_), "vault", 0), nullptr);
+}
+
+TEST_F(DiskChunkStoreTest, IsNotOpenedWithoutAMarkerOfItsVault) {
+    store_.reset();
+    const std::string marker = contentOf(folder_ / "vault.json");
+    const auto openCode = [&](const std::string& vault) {
+        return codeOf([&] { (void)DiskChunkStore::open(openPosixDisk(folder_), vault, 0); });
+    };
+    EXPECT_EQ(openCode("another vault"), ErrorCode::conflict);
+    for (const char* const bad : {"", "{", "[]", "{\"format\": 1}", "{\"format\": 0}"}) {
+        overwrite(folder_ / "vault.json", bad);
+        EXPECT_EQ(openCode("vault"), ErrorCode::conflict) << bad;
+    }
+    overwrite(folder_ / "vault.json", R"({"format":2,"vault_id":"vault","node_id":"node1","store_id":"x"})");
+    EXPECT_EQ(openCode("vault"), ErrorCode::conflict);
+    std::filesystem::remove(folder_ / "vault.json");
+    EXPECT_EQ(openCode("vault"), ErrorCode::unavailable);
+    std::filesystem::rename(folder_, home_.path() / "elsewhere");
+    EXPECT_EQ(openCode("vault"), ErrorCode::unavailable);
+    std::filesystem::rename(home_.path() / "elsewhere", folder_);
+    overwrite(folder_ / "vault.json", marker);
+    EXPECT_FALSE(openCode("vault"));
+}
+
+TEST_F(DiskChunkStoreTest, SaysInItsMarkerWhoseItIs) {
+    const StoreIdentity& identity = store_->identity();
+    EXPECT_EQ(identity.vaultId, "vault");
+    EXPECT_EQ(identity.nodeId, "node1");
+    EXPECT_THAT(identity.storeId,
+                testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+    const wire::Json document = wire::parseJson(contentOf(folder_ / "vault.json"));
+    EXPECT_EQ(document.at("format"), 1);
+    EXPECT_EQ(document.at("vault_id"), "vault");
+    EXPECT_EQ(document.at("node_id"), "node1");
+    EXPECT_EQ(document.at("store_id"), identity.storeId);
+}
+
+TEST_F(DiskChunkStoreTest, IsFormattedOnlyInAnEmptyFolder) {
+    const auto formatCode = [](const path& folder) {
+        return codeOf([&] { (void)DiskChunkStore::format(*makePosixDisk(folder), "vault", "node2"); });
+    };
+    EXPECT_EQ(formatCode(folder_), ErrorCode::conflict) << "in use";
+    const Chunk chunk = chunkOf("somebody's");
+    store_->put(chunk, 1);
+    store_.reset();
+    EXPECT_EQ(formatCode(folder_), ErrorCode::conflict) << "a store already";
+    std::filesystem::remove(folder_ / "vault.json");
+    EXPECT_EQ(formatCode(folder_), ErrorCode::conflict) << "has chunks";
+    std::filesystem::remove(plainFile(chunk));
+    EXPECT_FALSE(formatCode(folder_)) << "as after an interrupted format";
+    const path photos = home_.path() / "photos";
+    std::filesystem::create_directory(photos);
+    overwrite(photos / "holiday.jpg", "x");
+    EXPECT_EQ(formatCode(photos), ErrorCode::conflict);
+}
+
+TEST_F(DiskChunkStoreTest, IsNotWrittenToOnceTheMarkerIsGone) {
+    const Chunk before = chunkOf("before"), after = chunkOf("after");
+    store_->put(before, 1);
+    const std::string marker = contentOf(folder_ / "vault.json");
+    const auto refusesWrites = [&] {
+        EXPECT_EQ(codeOf([&] { store_->put(after, 1); }), ErrorCode::unavailable);
+        EXPECT_EQ(codeOf([&] { (void)store_->remove(before.id(), 1); }), ErrorCode::unavailable);
+        EXPECT_EQ(codeOf([&] { (void)store_->moveAside(before.id()); }), ErrorCode::unavailable);
+        EXPECT_EQ(codeOf([&] { (void)store_->purgeTrash(always); }), ErrorCode::unavailable);
+        EXPECT_EQ(read(before), "before");
+    };
+    std::filesystem::remove(folder_ / "vault.json");
+    refusesWrites();
+    overwrite(folder_ / "vault.json", marker);
+    store_->put(after, 1);
+    EXPECT_TRUE(store_->remove(after.id(), 1));
+
+    // As after an unmount: another folder under the same path.
+    std::filesystem::rename(folder_, home_.path() / "unmounted");
+    std::filesystem::create_directory(folder_);
+    refusesWrites();
+    EXPECT_THAT(filesIn(folder_), IsEmpty());
+}
+
+TEST_F(DiskChunkStoreTest, MakesAgainTheFoldersThatABackupLeftOutForBeingEmpty) {
+    store_.reset();
+    for (const char* const folder : {"tmp", "trash", "records", "chunks"})
+        std::filesystem::remove_all(folder_ / folder);
+    open();
+    const Chunk chunk = chunkOf("welcome back");
+    store_->put(chunk, 1);
+    EXPECT_TRUE(store_->remove(chunk.id(), 1));
+}
+
+TEST_F(DiskChunkStoreTest, SurvivesAFileThatVanishedBehindItsBack) {
+    const Chunk chunk = chunkOf("vanishing");
+    store_->put(chunk, 2);
+    EXPECT_TRUE(store_->has(chunk.id()));
+    std::filesystem::remove(plainFile(chunk).string() + ".2");
+    EXPECT_FALSE(store_->has(chunk.id()));
+    store_->put(chunk, 1);
+    EXPECT_EQ(read(chunk), "vanishing");
+}
+
+}  // namespace
+}  // namespace chunkvault::storagenode
+
+namespace chunkvault::test {
+
+INSTANTIATE_TEST_SUITE_P(PosixDisk, ChunkStoreConformance,
+                         testing::Values(StoreKind{
+                             "DiskChunkStore", [] { return std::make_unique<storagenode::PosixStoreUnderTest>(); }}),
+                         kindName);
+
+}  // namespace chunkvault::test
