@@ -1,0 +1,77 @@
+#include "database/catalog/rows.h"
+
+#include "common/error/error.h"
+
+namespace chunkvault::catalog {
+
+namespace {
+
+void requireRoom(const OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
+    const std::int64_t quota = owner.quota.value_or(defaultQuota);
+    if (bytes <= 0 || quota == 0) return;
+    if (owner.used + owner.reserved > quota - bytes)
+        throw Error(ErrorCode::quotaExceeded, "Your quota of " + std::to_string(quota) +
+                                                  " bytes is used up. Delete files, empty the trash, or ask for more room.");
+}
+
+EntryState stateOf(std::string_view text) {
+    if (text == "live") return EntryState::live;
+    if (text == "trashed") return EntryState::trashed;
+    return text == "reserved" ? EntryState::reserved : EntryState::purging;
+}
+
+}  // namespace
+
+OwnerRow lockOwner(Session& session, UserId owner) {
+    static const std::string sqlite =
+        "SELECT root_id, quota, used, reserved, seq FROM users WHERE id = $1 AND state <> 'deleting'";
+    static const std::string postgres = sqlite + " FOR UPDATE";
+    std::optional<OwnerRow> found;
+    session.query(session.isPostgres() ? postgres : sqlite, {owner}, [&](const Row& row) {
+        found = OwnerRow{owner, row.id<FileId>(0), row.maybeInteger(1), row.integer(2), row.integer(3), row.integer(4)};
+    });
+    if (!found) throw Error(ErrorCode::notFound, "There is no such account.");
+    return *found;
+}
+
+void bumpSeq(Session& session, UserId owner) { session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {owner}); }
+
+void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
+    if (bytes == 0) return;
+    requireRoom(owner, bytes, defaultQuota);
+    owner.used += bytes;
+    session.execute("UPDATE users SET used = used + $1 WHERE id = $2", {bytes, owner.id});
+}
+
+void addReserved(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
+    if (bytes == 0) return;
+    requireRoom(owner, bytes, defaultQuota);
+    owner.reserved += bytes;
+    session.execute("UPDATE users SET reserved = reserved + $1 WHERE id = $2", {bytes, owner.id});
+}
+
+Entry entryOf(const Row& row) {
+    Entry entry;
+    entry.id = row.id<FileId>(0);
+    entry.owner = row.id<UserId>(1);
+    if (!row.isNull(2)) entry.folder = row.id<FileId>(2);
+    entry.kind = row.integer(3) == 0 ? Kind::folder : Kind::file;
+    entry.state = stateOf(row.text(4));
+    entry.name = row.text(5);
+    entry.version = row.integer(6);
+    entry.size = row.integer(7);
+    entry.modifiedAt = row.integer(8);
+    entry.createdAt = row.integer(9);
+    entry.updatedAt = row.integer(10);
+    entry.trashedAt = row.maybeInteger(11);
+    if (!row.isNull(12)) {
+        entry.content = row.id<ContentId>(12);
+        entry.root = row.digest(13);
+        entry.sha256 = row.maybeDigest(14);
+        entry.sha256Verified = row.truth(15);
+        entry.chunkCount = row.integer(16);
+    }
+    return entry;
+}
+
+}  // namespace chunkvault::catalog
