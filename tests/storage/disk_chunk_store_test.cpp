@@ -1,8 +1,6 @@
 #include "storagenode/store/disk_chunk_store.h"
 
-#include <fstream>
 #include <limits>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +9,7 @@
 #include "storagenode/store/posix_disk.h"
 #include "tests/storage/chunk_store_conformance.h"
 #include "tests/storage/chunks.h"
+#include "tests/storage/disk_store_under_test.h"
 #include "tests/support/temp_folder.h"
 
 namespace chunkvault::storagenode {
@@ -19,28 +18,14 @@ namespace {
 using std::filesystem::path;
 using test::chunkOf;
 using test::codeOf;
+using test::contentOf;
+using test::filesIn;
+using test::overwrite;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 constexpr Timestamp always = std::numeric_limits<Timestamp>::max();
-
-std::string contentOf(const path& file) {
-    std::ifstream in(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void overwrite(const path& file, const std::string& content) {
-    std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
-}
-
-// The names of the files below a folder, relative to it.
-std::vector<std::string> filesIn(const path& folder) {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-        if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(folder).string());
-    return names;
-}
 
 class DiskChunkStoreTest : public testing::Test {
   protected:
@@ -62,34 +47,6 @@ class DiskChunkStoreTest : public testing::Test {
 
     test::TempFolder home_;
     const path folder_ = home_.path() / "deep" / "store";
-    std::unique_ptr<DiskChunkStore> store_;
-};
-
-class PosixStoreUnderTest final : public test::StoreUnderTest {
-  public:
-    PosixStoreUnderTest() {
-        (void)DiskChunkStore::format(*openPosixDisk(home_.path()), "vault", "node1");
-        store_ = DiskChunkStore::open(openPosixDisk(home_.path()), "vault", 0);
-    }
-    ChunkStore& store() override { return *store_; }
-    void damage(const ChunkId& id) override {
-        const path file = fileOf(id);
-        std::string content = contentOf(file);
-        content[content.size() / 2] ^= 1;
-        overwrite(file, content);
-    }
-    void shorten(const ChunkId& id) override {
-        std::filesystem::resize_file(fileOf(id), std::filesystem::file_size(fileOf(id)) - 1);
-    }
-
-  private:
-    [[nodiscard]] path fileOf(const ChunkId& id) const {
-        for (const std::string& name : filesIn(home_.path() / "chunks"))
-            if (name.find(id.toHex()) != std::string::npos) return home_.path() / "chunks" / name;
-        throw std::logic_error("no file of the chunk");
-    }
-
-    test::TempFolder home_;
     std::unique_ptr<DiskChunkStore> store_;
 };
 
@@ -345,8 +302,8 @@ TEST_F(DiskChunkStoreTest, SurvivesAFileThatVanishedBehindItsBack) {
 namespace chunkvault::test {
 
 INSTANTIATE_TEST_SUITE_P(PosixDisk, ChunkStoreConformance,
-                         testing::Values(StoreKind{
-                             "DiskChunkStore", [] { return std::make_unique<storagenode::PosixStoreUnderTest>(); }}),
+                         testing::Values(StoreKind{"DiskChunkStore",
+                                                   [] { return std::make_unique<DiskStoreUnderTest>(); }}),
                          kindName);
 
 }  // namespace chunkvault::test
