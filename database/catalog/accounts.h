@@ -69,7 +69,7 @@ class Accounts {
     // one of the two is used.
     Access rotate(const Sha256Digest& refreshHash, const Sha256Digest& newRefreshHash, std::string_view address,
                   Timestamp expiresAt);
-    [[nodiscard]] std::vector<Session> sessions(UserId user);
+    [[nodiscard]] std::vector<LoginSession> sessions(UserId user);
     void revokeSession(UserId user, SessionId session);  // throws notFound
     int expireSessions(int limit);                       // deletes ended rows; how many
 

@@ -17,6 +17,15 @@ struct DatabaseOptions {
     std::chrono::milliseconds waitTimeout{10'000};  // for a free connection, and for locks
 };
 
+class Engine;
+
+// Thrown by write when the connection broke during COMMIT: the transaction happened wholly or not at all, and reading
+// tells which. Not retried by write.
+class CommitUnknown : public Error {
+  public:
+    explicit CommitUnknown(std::string privateDetail);
+};
+
 class Database {
   public:
     // Opens and migrates, under a lock; throws Error unavailable with the reason (never the password).
@@ -25,8 +34,9 @@ class Database {
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
-    // Runs work on a connection. read sees one consistent snapshot per statement. Throws what work throws; unavailable
-    // when the database cannot be reached or no connection was free in time.
+    // Runs work on a connection; it cannot write. Each statement sees one consistent snapshot. Throws what work throws;
+    // unavailable when the database cannot be reached or no connection was free in time. A connection that is found lost
+    // at the first statement is opened again, and work runs again: what it did before was without any answer.
     void read(const std::function<void(Session&)>& work);
 
     // Runs work in a transaction and returns when it is durably committed; a throw rolls all of it back.
@@ -40,8 +50,7 @@ class Database {
     [[nodiscard]] int schemaVersion();
 
   private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<Engine> engine_;
 };
 
 }  // namespace chunkvault::catalog

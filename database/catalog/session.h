@@ -1,6 +1,7 @@
 // One connection's statements: prepared once per connection on the native handle, typed in and out, errors mapped.
 // One SQL text serves both engines: $1 placeholders, RETURNING, ON CONFLICT, CTEs, window functions, CAST; no now(), ILIKE,
-// = ANY, ::type. Not thread-safe; lives inside Database::read and Database::write.
+// = ANY, ::type. A parameter whose type PostgreSQL cannot infer from its place ("$1 IS NULL", "SELECT $1") is written
+// CAST($1 AS BIGINT). Not thread-safe; lives inside Database::read and Database::write.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,17 @@
 namespace chunkvault::catalog {
 
 // What a constraint or the engine said, for the few places that act on it.
-enum class SqlFailure { unique, foreignKey, check, serialization, connectionLost, full, other };
+enum class SqlFailure {
+    unique,
+    foreignKey,
+    check,           // or NOT NULL
+    serialization,   // or a deadlock: the transaction may succeed when it runs again
+    busy,            // a lock did not come in time, or the server has no room for more
+    connectionLost,
+    full,            // the disk
+    badText,         // NUL, or not UTF-8
+    other,
+};
 
 class SqlError : public Error {
   public:
@@ -85,7 +96,8 @@ class Session {
     virtual ~Session() = default;
 
     // Runs sql and calls each for every row. sql must have static lifetime or be one of few texts: it is the key of the
-    // prepared statement. Returns the number of rows changed or given. Throws SqlError.
+    // prepared statement. Returns the number of rows changed or given. each may run other statements, and the same one
+    // again. Throws SqlError.
     std::int64_t execute(std::string_view sql, std::initializer_list<Value> values = {}) {
         return run(sql, values.begin(), values.size(), nullptr, nullptr);
     }

@@ -49,7 +49,7 @@ struct User {
     std::optional<Timestamp> lastLoginAt;
 };
 
-struct Session {
+struct LoginSession {
     SessionId id;
     std::string address;    // of the last use
     std::string userAgent;  // of the login
@@ -148,6 +148,7 @@ struct Upload {
     FileId folder;
     std::string name;
     std::int64_t size;
+    std::int64_t chunkSize;  // of every chunk but the last
     FileId file;       // reserved; after commit the file that has the content
     std::int64_t version = 0;  // after commit
     OnConflict onConflict;

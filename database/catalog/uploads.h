@@ -83,7 +83,8 @@ class Uploads {
     // name, size, modifiedAt and onConflict are the same; conflict when they differ; a new one when it has ended.
     // With onConflict fail and the name taken: nameTaken. created says which.
     Upload create(UserId owner, const NewUpload& upload, bool* created = nullptr);
-    [[nodiscard]] Upload get(UploadId upload);  // throws notFound
+    // Throws notFound. chunksStored and bytesStored are counted only for progress.
+    [[nodiscard]] Upload get(UploadId upload, bool progress = false);
     [[nodiscard]] std::vector<Upload> list(UserId owner, int limit);  // open ones
 
     // The indexes that have to be sent. What is present is pinned at once: in one of this owner's contents (dedup across

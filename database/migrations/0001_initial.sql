@@ -109,6 +109,8 @@ CREATE TABLE contents (
     UNIQUE (owner_id, root)
 );
 
+CREATE INDEX contents_unverified ON contents (id) WHERE sha256_verified = 0;
+
 CREATE TABLE content_chunks (
     content_id BIGINT NOT NULL REFERENCES contents (id),
     idx BIGINT NOT NULL,
@@ -163,6 +165,7 @@ CREATE TABLE uploads (
     name TEXT,
     name_key TEXT,
     size BIGINT,
+    chunk_size BIGINT NOT NULL,
     modified_at BIGINT,
     on_conflict TEXT,
     file_id BIGINT,

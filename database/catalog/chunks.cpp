@@ -1,0 +1,324 @@
+#include "database/catalog/chunks.h"
+
+#include <Poco/UUIDGenerator.h>
+
+#include "common/error/error.h"
+#include "database/catalog/database.h"
+#include "database/catalog/rows.h"
+
+namespace chunkvault::catalog {
+
+namespace {
+
+StoreState storeStateOf(std::string_view text) {
+    if (text == "joining") return StoreState::joining;
+    if (text == "up") return StoreState::up;
+    if (text == "suspect") return StoreState::suspect;
+    if (text == "down") return StoreState::down;
+    if (text == "draining") return StoreState::draining;
+    return text == "drained" ? StoreState::drained : StoreState::removed;
+}
+
+std::string_view textOf(StoreState state) {
+    switch (state) {
+        case StoreState::joining: return "joining";
+        case StoreState::up: return "up";
+        case StoreState::suspect: return "suspect";
+        case StoreState::down: return "down";
+        case StoreState::draining: return "draining";
+        case StoreState::drained: return "drained";
+        case StoreState::removed: break;
+    }
+    return "removed";
+}
+
+bool isLive(StoreState state) {
+    return state == StoreState::up || state == StoreState::suspect || state == StoreState::draining;
+}
+
+// Rows "chunk columns, replica's store, its state, the store's state", all of a chunk together, as audits.
+// The column list goes with auditRows.
+constexpr std::string_view auditColumns =
+    "k.id, k.hash, k.size, k.generation, k.created_at, r.store_id, r.state, s.state";
+constexpr std::string_view auditJoins = " LEFT JOIN replicas r ON r.chunk_id = k.id LEFT JOIN stores s ON s.id = r.store_id ";
+
+std::vector<ChunkAudit> auditRows(Session& session, const std::string& sql, std::initializer_list<Value> values) {
+    std::vector<ChunkAudit> audits;
+    session.query(sql, values, [&](const Row& row) {
+        const auto chunk = row.id<ChunkRow>(0);
+        if (audits.empty() || audits.back().row != chunk)
+            audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}, 0});
+        if (row.isNull(5)) return;
+        ChunkAudit& audit = audits.back();
+        const auto store = row.id<StoreRow>(5);
+        if (!isLive(storeStateOf(row.text(7)))) {
+            audit.others += row.text(6) == "good";
+        } else {
+            (row.text(6) == "good" ? audit.good : audit.bad).push_back(store);
+        }
+    });
+    return audits;
+}
+
+}  // namespace
+
+Chunks::Chunks(Database& database, Clock clock, int replicationFactor)
+    : database_(database), clock_(std::move(clock)), replicationFactor_(replicationFactor) {}
+
+std::string Chunks::vaultId() {
+    std::string id;
+    const std::string fresh = Poco::UUIDGenerator::defaultGenerator().createRandom().toString();
+    database_.write([&](Session& session) {
+        session.execute("INSERT INTO vault (one, vault_id, created_at) VALUES (1, $1, $2) ON CONFLICT (one) DO NOTHING", {fresh, clock_()});
+        session.query("SELECT vault_id FROM vault WHERE one = 1", {}, [&](const Row& row) { id = row.text(0); });
+    });
+    return id;
+}
+
+StoreRow Chunks::registerStore(const StoreRegistration& store) {
+    StoreRow id{};
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        std::string uuid = store.uuid;
+        session.query("SELECT uuid FROM stores WHERE node_id = $1", {store.nodeId}, [&](const Row& row) { uuid = row.text(0); });
+        session.query(
+            "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at)"
+            " VALUES ($1, $2, $3, $4, 'up', $5, $6, $7)"
+            " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone, endpoint = excluded.endpoint,"
+            " state = 'up', capacity_bytes = excluded.capacity_bytes, free_bytes = excluded.free_bytes,"
+            " last_seen_at = excluded.last_seen_at RETURNING id",
+            {store.nodeId, store.uuid, store.zone, store.endpoint, store.capacityBytes, store.freeBytes, now},
+            [&](const Row& row) { id = row.id<StoreRow>(0); });
+        if (uuid != store.uuid) session.execute("DELETE FROM replicas WHERE store_id = $1", {id});
+    });
+    return id;
+}
+
+void Chunks::setStoreState(StoreRow store, StoreState state) {
+    database_.write([&](Session& session) { session.execute("UPDATE stores SET state = $1 WHERE id = $2", {textOf(state), store}); });
+}
+
+void Chunks::reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes) {
+    database_.write([&](Session& session) {
+        session.execute("UPDATE stores SET capacity_bytes = $1, free_bytes = $2, last_seen_at = $3 WHERE id = $4",
+                        {capacityBytes, freeBytes, clock_(), store});
+    });
+}
+
+std::vector<Store> Chunks::stores() {
+    std::vector<Store> stores;
+    database_.read([&](Session& session) {
+        stores.clear();
+        session.query(
+            "SELECT id, node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at,"
+            " (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good') FROM stores ORDER BY id",
+            {}, [&](const Row& row) {
+                stores.push_back({row.id<StoreRow>(0), row.text(1), row.text(2), row.text(3), row.text(4), storeStateOf(row.text(5)),
+                                  row.integer(6), row.integer(7), row.integer(8), row.integer(9)});
+            });
+    });
+    return stores;
+}
+
+std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOffset, int limit) {
+    // The chunk that contains fromOffset begins at or before it: everything from that one on.
+    static const std::string sql =
+        "SELECT cc.idx, cc.byte_offset, cc.length, k.id, k.hash, k.generation, r.store_id"
+        " FROM (SELECT idx, byte_offset, length, chunk_id FROM content_chunks WHERE content_id = $1"
+        "       AND byte_offset + length > $2 ORDER BY idx LIMIT $3) cc"
+        " JOIN chunks k ON k.id = cc.chunk_id"
+        " LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good' AND EXISTS ("
+        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " + std::string(liveStates) + ")"
+        " ORDER BY cc.idx";
+    std::vector<ContentChunk> chunks;
+    database_.read([&](Session& session) {
+        chunks.clear();
+        session.query(sql, {content, fromOffset, limit}, [&](const Row& row) {
+            if (chunks.empty() || chunks.back().index != row.integer(0))
+                chunks.push_back({row.integer(0), row.integer(1), row.integer(2), row.id<ChunkRow>(3), row.digest(4), row.integer(5), {}});
+            if (!row.isNull(6)) chunks.back().stores.push_back(row.id<StoreRow>(6));
+        });
+    });
+    return chunks;
+}
+
+ContentSafety Chunks::safety(ContentId content) {
+    static const std::string sql =
+        "SELECT MIN(copies), MIN(oldest) FROM (SELECT COUNT(s.id) AS copies, MIN(r.verified_at) AS oldest"
+        " FROM content_chunks cc LEFT JOIN replicas r ON r.chunk_id = cc.chunk_id AND r.state = 'good'"
+        " LEFT JOIN stores s ON s.id = r.store_id AND s.state IN " + std::string(liveStates) +
+        " WHERE cc.content_id = $1 GROUP BY cc.idx) each_chunk";
+    ContentSafety safety{replicationFactor_, replicationFactor_, std::nullopt};
+    database_.read([&](Session& session) {
+        session.query(sql, {content}, [&](const Row& row) {
+            safety.copiesPresent = row.maybeInteger(0).value_or(replicationFactor_);
+            safety.lastVerifiedAt = row.maybeInteger(1);
+        });
+    });
+    return safety;
+}
+
+void Chunks::replicaGood(ChunkRow chunk, StoreRow store, Generation generation) {
+    database_.write([&](Session& session) {
+        session.execute(
+            "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
+            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks"
+            " WHERE id = $3 AND generation = $4 AND state = 'live'"
+            " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
+            {store, clock_(), chunk, generation});
+    });
+}
+
+void Chunks::replicaBad(ChunkRow chunk, StoreRow store) {
+    database_.write([&](Session& session) {
+        session.execute("UPDATE replicas SET state = 'bad' WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
+    });
+}
+
+void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
+    database_.write([&](Session& session) {
+        session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
+    });
+}
+
+std::optional<ChunkAudit> Chunks::audit(ChunkRow chunk) {
+    static const std::string sql = "SELECT " + std::string(auditColumns) + " FROM chunks k" + std::string(auditJoins) +
+                                   "WHERE k.id = $1 AND k.state = 'live'";
+    std::vector<ChunkAudit> audits;
+    database_.read([&](Session& session) { audits = auditRows(session, sql, {chunk}); });
+    return audits.empty() ? std::nullopt : std::optional(std::move(audits.front()));
+}
+
+std::vector<ChunkAudit> Chunks::auditAfter(ChunkRow after, int limit) {
+    static const std::string sql = "SELECT " + std::string(auditColumns) +
+                                   " FROM (SELECT * FROM chunks WHERE id > $1 AND state = 'live' ORDER BY id LIMIT $2) k" +
+                                   std::string(auditJoins) + "ORDER BY k.id";
+    std::vector<ChunkAudit> audits;
+    database_.read([&](Session& session) { audits = auditRows(session, sql, {after, limit}); });
+    return audits;
+}
+
+std::vector<ReplicaToScrub> Chunks::dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit) {
+    std::vector<ReplicaToScrub> due;
+    database_.read([&](Session& session) {
+        due.clear();
+        session.query(
+            "SELECT k.id, k.hash, k.size, k.generation, r.verified_at FROM replicas r JOIN chunks k ON k.id = r.chunk_id"
+            " WHERE r.store_id = $1 AND r.verified_at < $2 AND r.state = 'good' AND k.state = 'live'"
+            " ORDER BY r.verified_at LIMIT $3",
+            {store, verifiedBefore, limit}, [&](const Row& row) {
+                due.push_back({row.id<ChunkRow>(0), row.digest(1), row.integer(2), row.integer(3), row.integer(4)});
+            });
+    });
+    return due;
+}
+
+void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
+    if (good.empty()) return;
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        for (const ChunkRow chunk : good)
+            session.execute("UPDATE replicas SET verified_at = $1 WHERE chunk_id = $2 AND store_id = $3 AND state = 'good'",
+                            {now, chunk, store});
+    });
+}
+
+std::optional<Timestamp> Chunks::oldestVerified() {
+    static const std::string sql =
+        "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id) AS oldest"
+        " FROM stores s WHERE s.state IN " + std::string(liveStates) + ") each_store";
+    std::optional<Timestamp> oldest;
+    database_.read([&](Session& session) {
+        session.query(sql, {}, [&](const Row& row) { oldest = row.maybeInteger(0); });
+    });
+    return oldest;
+}
+
+std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow after, int limit) {
+    static const std::string sql =
+        "SELECT " + std::string(auditColumns) +
+        " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.created_at < $2"
+        "   AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
+        "   AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id) ORDER BY c.id LIMIT $3) k" +
+        std::string(auditJoins) + "ORDER BY k.id";
+    std::vector<ChunkAudit> audits;
+    database_.read([&](Session& session) { audits = auditRows(session, sql, {after, createdBefore, limit}); });
+    return audits;
+}
+
+std::optional<Generation> Chunks::beginRemove(ChunkRow chunk) {
+    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1", lockPostgres = lockSqlite + " FOR UPDATE";
+    std::optional<Generation> generation;
+    database_.write([&](Session& session) {
+        generation.reset();
+        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk}, [](const Row&) {});
+        session.query(
+            "UPDATE chunks SET state = 'removing', generation = generation + 1 WHERE id = $1"
+            " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = chunks.id)"
+            " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = chunks.id) RETURNING generation",
+            {chunk}, [&](const Row& row) { generation = row.integer(0); });
+        // From here on no copy counts: an upload of the same bytes makes them anew at a later generation.
+        if (generation) session.execute("DELETE FROM replicas WHERE chunk_id = $1", {chunk});
+    });
+    return generation;
+}
+
+bool Chunks::finishRemove(ChunkRow chunk, Generation generation) {
+    bool removed = false;
+    database_.write([&](Session& session) {
+        removed = session.execute("DELETE FROM chunks WHERE id = $1 AND state = 'removing' AND generation = $2",
+                                  {chunk, generation}) == 1;
+    });
+    return removed;
+}
+
+std::vector<ChunkId> Chunks::known(std::span<const ChunkId> ids) {
+    std::vector<ChunkId> known;
+    database_.read([&](Session& session) {
+        known.clear();
+        for (const ChunkId& id : ids)
+            session.query("SELECT 1 FROM chunks WHERE hash = $1", {id}, [&](const Row&) { known.push_back(id); });
+    });
+    return known;
+}
+
+ChunkTotals Chunks::totals() {
+    static const std::string sql =
+        "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN copies < $1 THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN copies = 0 THEN 1 ELSE 0 END), 0) FROM ("
+        "  SELECT k.size AS size, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id = k.id"
+        "    AND r.state = 'good' AND s.state IN " + std::string(liveStates) + ") AS copies FROM chunks k WHERE k.state = 'live'"
+        "    AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)) counted";
+    ChunkTotals totals{};
+    database_.read([&](Session& session) {
+        session.query(sql, {replicationFactor_}, [&](const Row& row) {
+            totals = {row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
+        });
+    });
+    return totals;
+}
+
+std::vector<Chunks::Unverified> Chunks::unverifiedContents(int limit) {
+    std::vector<Unverified> contents;
+    database_.read([&](Session& session) {
+        contents.clear();
+        session.query("SELECT id, size, sha256 FROM contents WHERE sha256_verified = 0 ORDER BY id LIMIT $1", {limit},
+                      [&](const Row& row) {
+                          contents.push_back({row.id<ContentId>(0), row.integer(1), row.maybeDigest(2).value_or(Sha256Digest())});
+                      });
+    });
+    return contents;
+}
+
+void Chunks::contentVerified(ContentId content, const Sha256Digest& sha256) {
+    database_.write([&](Session& session) {
+        std::optional<UserId> owner;
+        session.query("SELECT owner_id FROM contents WHERE id = $1", {content}, [&](const Row& row) { owner = row.id<UserId>(0); });
+        if (!owner) return;
+        (void)lockOwner(session, *owner);
+        session.execute("UPDATE contents SET sha256 = $1, sha256_verified = 1 WHERE id = $2", {sha256, content});
+        bumpSeq(session, *owner);
+    });
+}
+
+}  // namespace chunkvault::catalog

@@ -1,0 +1,363 @@
+#include "database/catalog/uploads.h"
+
+#include <algorithm>
+
+#include "common/error/error.h"
+#include "database/catalog/contents.h"
+#include "database/catalog/database.h"
+#include "database/catalog/folders.h"
+#include "database/catalog/rows.h"
+#include "database/catalog/upload_rows.h"
+
+namespace chunkvault::catalog {
+
+namespace {
+
+constexpr std::int64_t intakeDays = 1;
+
+std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) { return size / chunkSize + (size % chunkSize != 0 ? 1 : 0); }
+
+std::string_view textOf(OnConflict policy) {
+    switch (policy) {
+        case OnConflict::version: return "version";
+        case OnConflict::keepBoth: return "keep_both";
+        case OnConflict::fail: break;
+    }
+    return "fail";
+}
+
+// Index and length must be those of a chunk of the upload, so that the pieces join without gaps.
+void requireFit(const OpenUpload& upload, const DeclaredChunk& chunk) {
+    if (upload.isIntake) return;
+    const std::int64_t count = chunkCountFor(upload.size, upload.chunkSize);
+    if (chunk.index < 0 || chunk.index >= count)
+        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " is not one of this upload, which has " +
+                                                 std::to_string(count) + " (from 0 on).");
+    const std::int64_t expected = std::min(upload.chunkSize, upload.size - chunk.index * upload.chunkSize);
+    if (chunk.length != expected)
+        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " must have " + std::to_string(expected) +
+                                                 " bytes, not " + std::to_string(chunk.length) + '.');
+}
+
+PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk, Timestamp now) {
+    PinnedChunk pinned{chunk.index, {}, 0};
+    std::int64_t size = 0;
+    session.query(
+        "INSERT INTO chunks (hash, size, state, generation, created_at) VALUES ($1, $2, 'live', 1, $3)"
+        " ON CONFLICT (hash) DO UPDATE SET state = 'live',"
+        " generation = chunks.generation + CASE WHEN chunks.state = 'removing' THEN 1 ELSE 0 END"
+        " RETURNING id, generation, size",
+        {chunk.id, chunk.length, now}, [&](const Row& row) {
+            pinned.row = row.id<ChunkRow>(0);
+            pinned.generation = row.integer(1);
+            size = row.integer(2);
+        });
+    if (size != chunk.length)
+        throw Error(ErrorCode::checksumMismatch, "The chunk's length does not go with its SHA-256. Read the file again.");
+    session.execute(
+        "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 0)"
+        " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id,"
+        " stored = CASE WHEN upload_chunks.chunk_id = excluded.chunk_id THEN upload_chunks.stored ELSE 0 END",
+        {upload, chunk.index, chunk.length, pinned.row});
+    return pinned;
+}
+
+void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Timestamp now) {
+    for (const StoreRow store : chunk.stores)
+        session.execute(
+            "INSERT INTO replicas (chunk_id, store_id, state, verified_at) VALUES ($1, $2, 'good', $3)"
+            " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
+            {chunk.row, store, now});
+    session.execute("UPDATE upload_chunks SET stored = 1 WHERE upload_id = $1 AND idx = $2 AND chunk_id = $3",
+                    {upload, chunk.index, chunk.row});
+}
+
+}  // namespace
+
+Uploads::Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota)
+    : database_(database), clock_(std::move(clock)), limits_(limits), treeLimits_(treeLimits), defaultQuota_(defaultQuota) {}
+
+Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
+    if (chunkCountFor(wanted.size, limits_.chunkSize) > limits_.maxChunks)
+        throw Error(ErrorCode::invalidValue, "The file is larger than this server takes: at most " +
+                                                 std::to_string(limits_.maxChunks) + " chunks of " +
+                                                 std::to_string(limits_.chunkSize) + " bytes.");
+    UploadId id{};
+    bool isNew = false;
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        OwnerRow row = lockOwner(session, owner);
+        isNew = false;
+        if (const auto earlier = findUploadByKey(session, owner, wanted.key)) {
+            id = earlier->id;
+            const bool alive = earlier->state == UploadState::committed ||
+                               (earlier->state == UploadState::open && earlier->expiresAt > now);
+            if (alive) {
+                const bool same = earlier->folder == wanted.folder && earlier->name == wanted.name.text() &&
+                                  earlier->size == wanted.size && earlier->modifiedAt == wanted.modifiedAt &&
+                                  earlier->onConflict == wanted.onConflict;
+                if (!same)
+                    throw Error(ErrorCode::conflict, "This key belongs to an upload of another file, size, time or place. Use a new key.");
+                return;
+            }
+            endUpload(session, row, *openUploadOf(session, id), defaultQuota_);
+            session.execute("UPDATE uploads SET upload_key = NULL WHERE id = $1", {id});
+        }
+        requireLiveFolder(session, owner, wanted.folder);
+        std::int64_t open = 0;
+        session.query("SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND state = 'open' AND upload_key IS NOT NULL", {owner},
+                      [&](const Row& count) { open = count.integer(0); });
+        if (open >= limits_.maxOpenPerOwner)
+            throw Error(ErrorCode::conflict, "You have " + std::to_string(open) + " open uploads. Finish or end some of them first.");
+        const auto taken = findByName(session, wanted.folder, wanted.name);
+        if (taken && (wanted.onConflict == OnConflict::fail || (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
+            refuseTakenName(wanted.name);
+        addReserved(session, row, wanted.size, defaultQuota_);
+        FileId file{};
+        if (taken && wanted.onConflict == OnConflict::version) {
+            file = taken->id;
+        } else {
+            session.query(
+                "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"
+                " VALUES ($1, $2, 1, 'reserved', $3, $4, $5, $6, $6) RETURNING id",
+                {owner, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.modifiedAt, now},
+                [&](const Row& made) { file = made.id<FileId>(0); });
+        }
+        session.query(
+            "INSERT INTO uploads (owner_id, upload_key, state, folder_id, name, name_key, size, chunk_size, modified_at,"
+            " on_conflict, file_id, reserved, created_at, expires_at)"
+            " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12) RETURNING id",
+            {owner, wanted.key, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.size, limits_.chunkSize,
+             wanted.modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
+            [&](const Row& made) { id = made.id<UploadId>(0); });
+        isNew = true;
+    });
+    if (created != nullptr) *created = isNew;
+    return get(id);
+}
+
+Upload Uploads::get(UploadId upload, bool progress) {
+    std::optional<Upload> found;
+    database_.read([&](Session& session) {
+        found = findUpload(session, upload);
+        if (found && progress)
+            session.query("SELECT COUNT(*), COALESCE(SUM(length), 0) FROM upload_chunks WHERE upload_id = $1 AND stored = 1", {upload},
+                          [&](const Row& row) {
+                              found->chunksStored = row.integer(0);
+                              found->bytesStored = row.integer(1);
+                          });
+    });
+    if (!found) throw Error(ErrorCode::notFound, "There is no upload with this id.");
+    return std::move(*found);
+}
+
+std::vector<Upload> Uploads::list(UserId owner, int limit) {
+    std::vector<Upload> uploads;
+    database_.read([&](Session& session) { uploads = listOpenUploads(session, owner, clock_(), limit); });
+    return uploads;
+}
+
+std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const DeclaredChunk> chunks) {
+    static const std::string select =
+        "SELECT k.id FROM chunks k WHERE k.hash = $1 AND k.size = $2 AND k.state = 'live'"
+        " AND (EXISTS (SELECT 1 FROM content_chunks cc JOIN contents c ON c.id = cc.content_id"
+        "              WHERE cc.chunk_id = k.id AND c.owner_id = $3)"
+        "      OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.upload_id = $4 AND u.chunk_id = k.id AND u.stored = 1))"
+        " AND (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
+        "      WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " + std::string(liveStates) + ") >= $5";
+    static const std::string selectForUpdate = select + " FOR UPDATE OF k";
+    std::vector<std::int64_t> missing;
+    database_.write([&](Session& session) {
+        missing.clear();
+        const OpenUpload open = lockOpenUpload(session, upload, clock_());
+        for (const DeclaredChunk& chunk : chunks) {
+            requireFit(open, chunk);
+            std::optional<ChunkRow> row;
+            session.query(session.isPostgres() ? selectForUpdate : select,
+                          {chunk.id, chunk.length, open.owner, upload, limits_.writeQuorum},
+                          [&](const Row& found) { row = found.id<ChunkRow>(0); });
+            if (!row) {
+                missing.push_back(chunk.index);
+                continue;
+            }
+            session.execute(
+                "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 1)"
+                " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id, stored = 1",
+                {upload, chunk.index, chunk.length, *row});
+        }
+    });
+    return missing;
+}
+
+PinnedChunk Uploads::pin(UploadId upload, const DeclaredChunk& chunk) {
+    PinnedChunk pinned{};
+    database_.write([&](Session& session) {
+        requireFit(lockOpenUpload(session, upload, clock_()), chunk);
+        pinned = pinOne(session, upload, chunk, clock_());
+    });
+    return pinned;
+}
+
+void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
+    if (static_cast<int>(chunk.stores.size()) < limits_.writeQuorum)
+        throw Error(ErrorCode::unavailable, "Too few stores could keep the chunk. Send it again in a few seconds.").retryAfter(5);
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        (void)lockOpenUpload(session, upload, now);
+        recordOne(session, upload, chunk, now);
+        session.execute("UPDATE uploads SET expires_at = $1 WHERE id = $2", {now + limits_.keepDays * dayUs, upload});
+    });
+}
+
+CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256) {
+    std::optional<CommittedFile> result;
+    database_.write([&](Session& session) {
+        result.reset();
+        const Timestamp now = clock_();
+        const auto seen = openUploadOf(session, upload);
+        if (!seen) throw Error(ErrorCode::notFound, "There is no upload with this id.");
+        OwnerRow owner = lockOwner(session, seen->owner);
+        const auto locked = openUploadOf(session, upload);
+        if (!locked) throw Error(ErrorCode::notFound, "There is no upload with this id.");
+        if (locked->state == UploadState::committed) {
+            result = committedBefore(session, *locked, root);
+            return;
+        }
+        const OpenUpload open = lockOpenUpload(session, upload, now);
+        const Range all{0, chunkCountFor(open.size, open.chunkSize)};
+        const Sha256Digest actual = requireComplete(session, upload, all, open.size, limits_.writeQuorum);
+        if (actual != root)
+            throw Error(ErrorCode::checksumMismatch, "The root of the chunks that arrived is " + actual.toHex() +
+                                                         ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
+        const ContentId content = contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
+        addReserved(session, owner, -open.reserved, defaultQuota_);
+        const FileTarget target{open.folder, open.name(), open.onConflict, open.modifiedAt, open.file};
+        result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
+        session.execute("UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, expires_at = $3 WHERE id = $4",
+                        {result->entry.id, result->entry.version, now + limits_.keepDays * dayUs, upload});
+        session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
+        bumpSeq(session, owner.id);
+    });
+    return std::move(*result);
+}
+
+void Uploads::end(UploadId upload) {
+    database_.write([&](Session& session) {
+        const auto seen = openUploadOf(session, upload);
+        if (!seen) return;
+        OwnerRow owner = lockOwner(session, seen->owner);
+        if (const auto now = openUploadOf(session, upload); now && now->state == UploadState::open)
+            endUpload(session, owner, *now, defaultQuota_);
+    });
+}
+
+int Uploads::expire(int limit) {
+    std::vector<OpenUpload> over;
+    database_.read([&](Session& session) { over = expiredUploads(session, clock_(), limit); });
+    for (const OpenUpload& upload : over)
+        database_.write([&](Session& session) {
+            OwnerRow owner = lockOwner(session, upload.owner);
+            const auto now = openUploadOf(session, upload.id);
+            if (!now || now->expiresAt > clock_()) return;
+            if (now->state == UploadState::open) endUpload(session, owner, *now, defaultQuota_);
+            session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload.id});
+            session.execute("DELETE FROM uploads WHERE id = $1", {upload.id});
+        });
+    return static_cast<int>(over.size());
+}
+
+UploadId Uploads::openIntake(UserId owner) {
+    std::vector<PinnedChunk> none;
+    return openIntake(owner, {}, none);
+}
+
+UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned) {
+    UploadId id{};
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        OwnerRow row = lockOwner(session, owner);
+        std::int64_t bytes = 0;
+        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        addReserved(session, row, bytes, defaultQuota_);
+        session.query(
+            "INSERT INTO uploads (owner_id, state, chunk_size, reserved, created_at, expires_at)"
+            " VALUES ($1, 'open', $2, $3, $4, $5) RETURNING id",
+            {owner, limits_.chunkSize, bytes, now, now + intakeDays * dayUs},
+            [&](const Row& made) { id = made.id<UploadId>(0); });
+        pinned.clear();
+        for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, id, chunk, now));
+    });
+    return id;
+}
+
+std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const DeclaredChunk> chunks) {
+    std::vector<PinnedChunk> pinned;
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        const auto seen = openUploadOf(session, intake);
+        if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
+        OwnerRow owner = lockOwner(session, seen->owner);
+        (void)lockOpenUpload(session, intake, now);
+        std::int64_t bytes = 0;
+        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        addReserved(session, owner, bytes, defaultQuota_);
+        session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
+                        {bytes, now + intakeDays * dayUs, intake});
+        pinned.clear();
+        for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, intake, chunk, now));
+    });
+    return pinned;
+}
+
+void Uploads::storedAll(UploadId intake, std::span<const StoredChunk> chunks) {
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        (void)lockOpenUpload(session, intake, now);
+        for (const StoredChunk& chunk : chunks) recordOne(session, intake, chunk, now);
+    });
+}
+
+std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
+                                              std::span<const NewFile> files) {
+    std::vector<FileOutcome> outcomes;
+    database_.write([&](Session& session) {
+        outcomes.clear();
+        const Timestamp now = clock_();
+        const auto seen = openUploadOf(session, intake);
+        if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
+        OwnerRow owner = lockOwner(session, seen->owner);
+        const OpenUpload open = lockOpenUpload(session, intake, now);
+        for (const StoredChunk& chunk : lastStored) recordOne(session, intake, chunk, now);
+        addReserved(session, owner, -open.reserved, defaultQuota_);
+        FolderPaths folders(session, owner.id, treeLimits_, now);
+        bool changed = false;
+        for (const NewFile& file : files) {
+            FileOutcome outcome;
+            const OwnerRow before = owner;
+            try {
+                session.savepoint([&] {
+                    const Range range{file.firstChunk, file.chunkCount};
+                    const Sha256Digest root = requireComplete(session, intake, range, file.size, limits_.writeQuorum);
+                    const FileId folder = folders.make(file.folder, file.folders);
+                    const ContentId content = contentOf(session, intake, range, {owner.id, file.size, root, file.sha256, true, now});
+                    const FileTarget target{folder, file.name, file.onConflict, file.modifiedAt, std::nullopt};
+                    outcome.file = attachContent(session, owner, target, content, file.size, now, treeLimits_, defaultQuota_);
+                });
+                changed = true;
+            } catch (const SqlError&) {
+                throw;
+            } catch (const Error& error) {
+                owner = before;
+                folders.forget();
+                outcome = {std::nullopt, error};
+            }
+            outcomes.push_back(std::move(outcome));
+        }
+        session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {intake});
+        session.execute("DELETE FROM uploads WHERE id = $1", {intake});
+        if (changed) bumpSeq(session, owner.id);
+    });
+    return outcomes;
+}
+
+}  // namespace chunkvault::catalog

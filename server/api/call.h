@@ -1,0 +1,92 @@
+// What every handler gets: the parts of the server, and the request with who is asking. Handlers parse, call once, encode.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/http/message.h"
+#include "common/wire/json.h"
+#include "database/catalog/catalog.h"
+#include "server/auth/password.h"
+#include "server/auth/tokens.h"
+
+namespace chunkvault::server {
+
+class Cache;
+class ChunkIntake;
+class FileContent;
+
+// What the handlers need of the configuration.
+struct ApiSettings {
+    std::string publicUrl;  // without a slash at the end
+    bool registrationOpen = true;
+    std::int64_t chunkSize = 4 << 20;
+    std::int64_t defaultQuota = 0;
+    int writeQuorum = 2;
+    std::string notice;  // what the operator should know about the safety of this setup; may be empty
+    int loginsPerAddress = 100;   // in five minutes
+    int loginsPerAccount = 10;    // in five minutes, failed ones
+    int registrationsPerAddress = 20;  // in an hour
+    int sharePasswordsPerAddress = 20; // in five minutes, per link as well
+    int sessionDays = 30;
+};
+
+// Wired in main. All parts outlive the HTTP server and are thread-safe.
+struct Services {
+    catalog::Catalog& catalog;
+    const Keys& keys;
+    const AccessTokens& accessTokens;
+    Passwords& passwords;
+    ChunkBuffers& buffers;
+    ChunkIntake& intake;
+    FileContent& content;
+    Cache& cache;
+    const ApiSettings& settings;
+    const Clock& clock;
+    // Runs one sweep of the workers now: what it did, or nullopt when there is none of this name.
+    std::function<std::optional<wire::Json>(std::string_view name)> runSweep;
+    // The state of the stores, asked without waiting: node id -> "ok" or what is wrong.
+    std::function<std::map<std::string, std::string>()> storeHealth;
+    std::function<std::string()> metricsText;  // Prometheus text format
+};
+
+struct Call {
+    http::Request& request;
+    http::Response& response;
+    std::optional<catalog::Access> access;  // set unless the route is open or an upload's token was used
+    std::optional<catalog::Upload> upload;  // set on the routes of one upload
+
+    // Who is asking; only where the guard made sure of it.
+    [[nodiscard]] const catalog::User& user() const { return access->user; }
+    [[nodiscard]] catalog::UserId owner() const { return access->user.id; }
+
+    // The body as JSON; throws unsupportedMediaType when it is announced as something else.
+    [[nodiscard]] wire::Json json(std::size_t maxBytes = 64 << 10);
+    void sendJson(int status, const wire::Json& document);
+    void sendNothing() { response.sendEmpty(204); }
+};
+
+// Ids on the wire. Anything that is no id of ours is Error notFound, as an id of nothing would be.
+[[nodiscard]] std::int64_t parseId(std::string_view text);
+template <typename IdType>
+[[nodiscard]] IdType idParam(const Call& call, std::string_view name) {
+    return static_cast<IdType>(parseId(call.request.param(name)));
+}
+template <typename IdType>
+[[nodiscard]] std::string wireId(IdType id) {
+    return std::to_string(catalog::valueOf(id));
+}
+// A folder by the request's field or query value; the root when absent.
+[[nodiscard]] catalog::FileId folderOrRoot(const Call& call, const std::optional<std::string>& text);
+
+// ?limit=, from 1 to max; fallback when absent.
+[[nodiscard]] int limitOf(const Call& call, int fallback, int max);
+[[nodiscard]] std::vector<catalog::FileId> idList(wire::ObjectReader& body, std::string_view field);
+[[nodiscard]] catalog::OnConflict onConflict(wire::ObjectReader& body, catalog::OnConflict absent, bool versionAllowed);
+[[nodiscard]] catalog::OnConflict parseOnConflict(std::string_view text);
+
+}  // namespace chunkvault::server

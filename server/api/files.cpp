@@ -1,0 +1,237 @@
+#include "common/error/error.h"
+#include "server/api/call.h"
+#include "server/api/cursor.h"
+#include "server/api/encode.h"
+#include "server/api/handlers.h"
+#include "server/cache/cache.h"
+
+namespace chunkvault::server {
+
+using catalog::FileId;
+using catalog::OnConflict;
+using wire::Json;
+using wire::ObjectReader;
+
+namespace {
+
+constexpr int pageSize = 100, maxPageSize = 1000;
+
+struct Order {
+    catalog::SortBy sort;
+    bool descending;
+};
+
+// ?sort=name, size or modified_at, with '-' in front for descending.
+Order orderOf(const Call& call) {
+    std::string_view text = call.request.queryValue("sort").value_or("name");
+    const bool descending = text.starts_with('-');
+    if (descending) text.remove_prefix(1);
+    if (text == "name") return {catalog::SortBy::name, descending};
+    if (text == "size") return {catalog::SortBy::size, descending};
+    if (text == "modified_at") return {catalog::SortBy::modifiedAt, descending};
+    throw Error(ErrorCode::invalidValue, "\"sort\" must be name, size or modified_at, with - in front for descending.");
+}
+
+std::optional<catalog::PageKey> afterOf(const Call& call, const Order& order) {
+    const auto text = call.request.queryValue("cursor");
+    if (!text) return std::nullopt;
+    const Cursor cursor = decodeCursor(*text);
+    if (cursor.sort != order.sort || cursor.descending != order.descending)
+        throw Error(ErrorCode::invalidValue, "\"cursor\" belongs to another \"sort\". Use the same one for all pages.");
+    return cursor.key;
+}
+
+Json pageJson(const catalog::Page& page, const Order& order) {
+    Json items = Json::array();
+    for (const catalog::Entry& entry : page.items) items.push_back(toJson(entry));
+    return {{"items", std::move(items)},
+            {"next_cursor", page.next ? Json(encodeCursor({order.sort, order.descending, *page.next})) : Json(nullptr)}};
+}
+
+Json listJson(Services& services, const Call& call) {
+    const int limit = limitOf(call, pageSize, maxPageSize);
+    if (const auto q = call.request.queryValue("q")) {
+        if (call.request.queryValue("folder_id") || call.request.queryValue("sort"))
+            throw Error(ErrorCode::invalidValue, "\"q\" searches the whole tree by name: leave \"folder_id\" and \"sort\" out.");
+        const Order order{catalog::SortBy::name, false};
+        return pageJson(services.catalog.tree.search(call.owner(), {std::string(*q), limit, afterOf(call, order)}), order);
+    }
+    const Order order = orderOf(call);
+    const auto folder = call.request.queryValue("folder_id");
+    catalog::ListQuery query;
+    query.folder = folderOrRoot(call, folder ? std::optional<std::string>(*folder) : std::nullopt);
+    query.sort = order.sort;
+    query.descending = order.descending;
+    query.limit = limit;
+    query.after = afterOf(call, order);
+    return pageJson(services.catalog.tree.list(call.owner(), query), order);
+}
+
+Json bulkJson(const std::vector<catalog::BulkResult>& results) {
+    Json items = Json::array();
+    for (const catalog::BulkResult& result : results) {
+        Json item = {{"id", wireId(result.id)}, {"ok", !result.error.has_value()}};
+        if (result.error) item["error"] = errorJson(*result.error);
+        items.push_back(std::move(item));
+    }
+    return {{"items", std::move(items)}};
+}
+
+std::optional<FileId> maybeFolder(ObjectReader& body, std::string_view field) {
+    const auto text = body.maybeString(field, 32);
+    return text ? std::optional(static_cast<FileId>(parseId(*text))) : std::nullopt;
+}
+
+std::optional<FileName> maybeName(ObjectReader& body, std::string_view field) {
+    const auto text = body.maybeString(field);
+    return text ? std::optional(FileName::parse(*text)) : std::nullopt;
+}
+
+}  // namespace
+
+void listFiles(Services& services, Call& call) {
+    // The owner's seq came from SQL with the session, so a cached page or a client's copy is current or never found.
+    const std::string_view query = std::string_view(call.request.target).substr(call.request.path.size());
+    const std::string key = wireId(call.owner()) + '.' + std::to_string(call.user().seq) + '.' + std::string(query);
+    const std::string etag = "W/\"" + std::to_string(call.user().seq) + '"';
+    call.response.setHeader("ETag", etag);
+    call.response.setHeader("Cache-Control", "private, no-cache");
+    if (call.request.header("If-None-Match") == etag) return call.response.sendEmpty(304);
+    const auto page = services.cache.getOrMake(key, [&] { return listJson(services, call).dump(); });
+    call.response.send(200, "application/json", *page);
+}
+
+void makeFolder(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto path = FileName::parsePath(body.string("path", 64 << 10));
+    const auto base = folderOrRoot(call, body.maybeString("folder_id", 32));
+    body.finish();
+    bool created = false;
+    const auto folder = services.catalog.tree.makeFolders(call.owner(), base, path, &created);
+    call.sendJson(created ? 201 : 200, toJson(folder));
+}
+
+void getFile(Services& services, Call& call) {
+    auto& tree = services.catalog.tree;
+    const auto id = idParam<FileId>(call, "id");
+    catalog::Entry entry = tree.get(call.owner(), id, true);
+    if (entry.path.empty())
+        for (const catalog::Entry& step : tree.path(call.owner(), id)) entry.path += '/' + step.name;
+    Json json = toJson(entry);
+    if (entry.content) {
+        const auto safety = services.catalog.chunks.safety(*entry.content);
+        json["copies_wanted"] = safety.copiesWanted;
+        json["copies_present"] = safety.copiesPresent;
+        json["degraded"] = safety.copiesPresent < safety.copiesWanted;
+        json["last_verified_at"] = timeOrNull(safety.lastVerifiedAt);
+    }
+    call.sendJson(200, json);
+}
+
+void changeFile(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    catalog::Change change;
+    change.name = maybeName(body, "filename");
+    change.folder = maybeFolder(body, "folder_id");
+    change.modifiedAt = body.maybeTime("modified_at");
+    change.onConflict = onConflict(body, OnConflict::fail, false);
+    body.finish();
+    call.sendJson(200, toJson(services.catalog.tree.change(call.owner(), idParam<FileId>(call, "id"), change)));
+}
+
+void trashFile(Services& services, Call& call) {
+    services.catalog.tree.moveToTrash(call.owner(), idParam<FileId>(call, "id"));
+    call.sendNothing();
+}
+
+void copyFile(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto folder = folderOrRoot(call, body.maybeString("folder_id", 32));
+    const auto name = maybeName(body, "filename");
+    const auto conflict = onConflict(body, OnConflict::keepBoth, false);
+    body.finish();
+    call.sendJson(201, toJson(services.catalog.tree.copy(call.owner(), idParam<FileId>(call, "id"), folder, name, conflict)));
+}
+
+void restoreFile(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto folder = maybeFolder(body, "folder_id");
+    const auto conflict = onConflict(body, OnConflict::keepBoth, false);
+    body.finish();
+    call.sendJson(200, toJson(services.catalog.tree.restore(call.owner(), idParam<FileId>(call, "id"), folder, conflict)));
+}
+
+void moveFiles(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto ids = idList(body, "ids");
+    const auto folder = folderOrRoot(call, body.maybeString("folder_id", 32));
+    const auto conflict = onConflict(body, OnConflict::fail, false);
+    body.finish();
+    call.sendJson(200, bulkJson(services.catalog.tree.moveAll(call.owner(), ids, folder, conflict)));
+}
+
+void trashFiles(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto ids = idList(body, "ids");
+    body.finish();
+    call.sendJson(200, bulkJson(services.catalog.tree.trashAll(call.owner(), ids)));
+}
+
+void restoreFiles(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto ids = idList(body, "ids");
+    const auto conflict = onConflict(body, OnConflict::keepBoth, false);
+    body.finish();
+    call.sendJson(200, bulkJson(services.catalog.tree.restoreAll(call.owner(), ids, conflict)));
+}
+
+void purgeFiles(Services& services, Call& call) {
+    const Json document = call.json();
+    ObjectReader body(document);
+    const auto ids = idList(body, "ids");
+    body.finish();
+    call.sendJson(200, bulkJson(services.catalog.tree.purgeAll(call.owner(), ids)));
+}
+
+void listTrash(Services& services, Call& call) {
+    // Newest first: the cursor's number is the time of the deletion.
+    const Order order{catalog::SortBy::modifiedAt, true};
+    const int limit = limitOf(call, pageSize, maxPageSize);
+    call.sendJson(200, pageJson(services.catalog.tree.trash(call.owner(), limit, afterOf(call, order)), order));
+}
+
+void purgeFile(Services& services, Call& call) {
+    services.catalog.tree.purge(call.owner(), idParam<FileId>(call, "id"));
+    call.sendNothing();
+}
+
+void emptyTrash(Services& services, Call& call) {
+    call.sendJson(200, {{"purged", services.catalog.tree.emptyTrash(call.owner())}});
+}
+
+void listVersions(Services& services, Call& call) {
+    Json items = Json::array();
+    for (const auto& version : services.catalog.tree.versions(call.owner(), idParam<FileId>(call, "id")))
+        items.push_back(toJson(version));
+    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
+}
+
+void restoreVersion(Services& services, Call& call) {
+    const auto number = parseId(call.request.param("version"));
+    call.sendJson(200, toJson(services.catalog.tree.restoreVersion(call.owner(), idParam<FileId>(call, "id"), number)));
+}
+
+void deleteVersion(Services& services, Call& call) {
+    const auto number = parseId(call.request.param("version"));
+    services.catalog.tree.deleteVersion(call.owner(), idParam<FileId>(call, "id"), number);
+    call.sendNothing();
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,93 @@
+// Every handler, by the file it is in. routes.cpp maps requests to them.
+#pragma once
+
+namespace chunkvault::server {
+
+struct Call;
+struct Services;
+
+// auth.cpp: signing in and out, and what an account can do about itself
+void registerUser(Services&, Call&);
+void login(Services&, Call&);
+void refresh(Services&, Call&);
+void logout(Services&, Call&);
+void changePassword(Services&, Call&);
+void listSessions(Services&, Call&);
+void revokeSession(Services&, Call&);
+void listApiTokens(Services&, Call&);
+void createApiToken(Services&, Call&);
+void revokeApiToken(Services&, Call&);
+void me(Services&, Call&);
+
+// admin.cpp
+void listUsers(Services&, Call&);
+void createUser(Services&, Call&);
+void getUser(Services&, Call&);
+void changeUser(Services&, Call&);
+void deleteUser(Services&, Call&);
+void resetPassword(Services&, Call&);
+void storageOverview(Services&, Call&);
+void runSweep(Services&, Call&);
+
+// files.cpp: the tree
+void listFiles(Services&, Call&);
+void makeFolder(Services&, Call&);
+void getFile(Services&, Call&);
+void changeFile(Services&, Call&);
+void trashFile(Services&, Call&);
+void copyFile(Services&, Call&);
+void restoreFile(Services&, Call&);
+void moveFiles(Services&, Call&);
+void trashFiles(Services&, Call&);
+void restoreFiles(Services&, Call&);
+void purgeFiles(Services&, Call&);
+void listTrash(Services&, Call&);
+void purgeFile(Services&, Call&);
+void emptyTrash(Services&, Call&);
+void listVersions(Services&, Call&);
+void restoreVersion(Services&, Call&);
+void deleteVersion(Services&, Call&);
+
+// downloads.cpp
+void downloadFile(Services&, Call&);
+void downloadVersion(Services&, Call&);
+
+// uploads.cpp: resumable
+void createUpload(Services&, Call&);
+void listUploads(Services&, Call&);
+void getUpload(Services&, Call&);
+void declareChunks(Services&, Call&);
+void putChunk(Services&, Call&);
+void commitUpload(Services&, Call&);
+void endUpload(Services&, Call&);
+
+// upload_form.cpp: multipart in one request
+void uploadForm(Services&, Call&);
+
+// upload_batch.cpp: many small files in one request
+void uploadBatch(Services&, Call&);
+
+// shares.cpp: the owner's side
+void createShare(Services&, Call&);
+void listShares(Services&, Call&);
+void getShare(Services&, Call&);
+void changeShare(Services&, Call&);
+void revokeShare(Services&, Call&);
+
+// shared.cpp: the guest's side
+void openShare(Services&, Call&);
+void unlockShare(Services&, Call&);
+void describeShare(Services&, Call&);
+void listSharedFolder(Services&, Call&);
+void downloadShared(Services&, Call&);
+void sharePage(Services&, Call&);
+
+// service.cpp: about the server itself
+void about(Services&, Call&);
+void health(Services&, Call&);
+void healthLive(Services&, Call&);
+void healthReady(Services&, Call&);
+void metrics(Services&, Call&);
+void openApi(Services&, Call&);
+
+}  // namespace chunkvault::server

@@ -1,0 +1,72 @@
+#include "server/api/openapi.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "common/wire/json.h"
+#include "server/api/openapi_schemas.h"
+#include "server/api/routes.h"
+#include "server/api/version.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+using wire::Json;
+
+std::string lowerMethod(http::Method method) {
+    std::string name(http::toString(method));
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return name;
+}
+
+Json schemaContent(std::string_view name) {
+    if (name == "binary") return {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
+    if (name == "text") return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+    const char* media = name == "Form" ? "multipart/form-data" : name == "Batch" ? "application/octet-stream" : "application/json";
+    return {{media, {{"schema", {{"$ref", "#/components/schemas/" + std::string(name)}}}}}};
+}
+
+Json operation(const ApiRoute& route, const Json& queryOf) {
+    Json json = {{"summary", route.summary}, {"x-guard", guardName(route.guard)}};
+    Json parameters = Json::array();
+    const std::string_view pattern = route.pattern;
+    for (auto begin = pattern.find('{'); begin != std::string_view::npos; begin = pattern.find('{', begin + 1)) {
+        const auto end = pattern.find('}', begin);
+        parameters.push_back({{"name", pattern.substr(begin + 1, end - begin - 1)},
+                              {"in", "path"},
+                              {"required", true},
+                              {"schema", {{"type", "string"}}}});
+    }
+    const auto query = queryOf.find(std::string(http::toString(route.method)) + ' ' + std::string(pattern));
+    if (query != queryOf.end())
+        for (const Json& parameter : *query) parameters.push_back(parameter);
+    if (!parameters.empty()) json["parameters"] = std::move(parameters);
+    if (!route.request.empty()) json["requestBody"] = {{"required", true}, {"content", schemaContent(route.request)}};
+    Json success = {{"description", route.summary}};
+    if (!route.answer.empty()) success["content"] = schemaContent(route.answer);
+    json["responses"] = {{std::to_string(route.status), std::move(success)},
+                         {"default",
+                          {{"description", "What is wrong, and what to change (RFC 9457)"},
+                           {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}};
+    json["security"] = route.guard == Guard::open ? Json::array() : Json::array({{{"bearer", Json::array()}}});
+    return json;
+}
+
+}  // namespace
+
+std::string openApiDocument(std::string_view publicUrl) {
+    const Json parts = wire::parseJson(openApiSchemas, 32);
+    Json paths = Json::object();
+    for (const ApiRoute& route : apiRoutes())
+        paths[std::string(route.pattern)][lowerMethod(route.method)] = operation(route, parts["query"]);
+    const Json document = {{"openapi", "3.1.0"},
+                           {"info", {{"title", "ChunkVault"}, {"version", versionText}, {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}}},
+                           {"servers", Json::array({{{"url", publicUrl}}})},
+                           {"paths", std::move(paths)},
+                           {"components",
+                            {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}}}, {"schemas", parts["schemas"]}}}};
+    return document.dump();
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,63 @@
+#include "common/error/error.h"
+#include "server/api/call.h"
+#include "server/api/handlers.h"
+#include "server/api/openapi.h"
+#include "server/api/version.h"
+
+namespace chunkvault::server {
+
+using wire::Json;
+
+namespace {
+
+bool databaseAnswers(Services& services) {
+    try {
+        (void)services.catalog.database.now();
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+void about(Services& services, Call& call) {
+    call.sendJson(200, {{"name", "ChunkVault"},
+                        {"version", versionText},
+                        {"chunk_size", services.settings.chunkSize},
+                        {"registration", services.settings.registrationOpen ? "open" : "closed"}});
+}
+
+void health(Services& services, Call& call) {
+    const bool database = databaseAnswers(services);
+    Json stores = Json::object();
+    std::size_t good = 0;
+    for (const auto& [node, state] : services.storeHealth()) {
+        stores[node] = state;
+        good += state == "ok";
+    }
+    const bool writable = good >= static_cast<std::size_t>(services.settings.writeQuorum);
+    const bool whole = good == stores.size();
+    Json json = {{"status", !database || !writable ? "unavailable" : whole ? "ok" : "degraded"},
+                 {"database", database ? "ok" : "unreachable"},
+                 {"redis", "not used"},
+                 {"storage_nodes", std::move(stores)}};
+    if (!services.settings.notice.empty()) json["notice"] = services.settings.notice;
+    call.sendJson(database && writable ? 200 : 503, json);
+}
+
+void healthLive(Services&, Call& call) { call.sendJson(200, {{"status", "ok"}}); }
+
+void healthReady(Services& services, Call& call) {
+    const bool ready = databaseAnswers(services);
+    call.sendJson(ready ? 200 : 503, {{"status", ready ? "ok" : "unavailable"}});
+}
+
+void metrics(Services& services, Call& call) { call.response.send(200, "text/plain; version=0.0.4", services.metricsText()); }
+
+void openApi(Services& services, Call& call) {
+    call.response.setHeader("Cache-Control", "public, max-age=300");
+    call.response.send(200, "application/json", openApiDocument(services.settings.publicUrl));
+}
+
+}  // namespace chunkvault::server

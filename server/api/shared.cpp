@@ -1,0 +1,190 @@
+#include "common/error/error.h"
+#include "server/api/call.h"
+#include "server/api/cursor.h"
+#include "server/api/download.h"
+#include "server/api/encode.h"
+#include "server/api/handlers.h"
+#include "server/auth/base64.h"
+
+namespace chunkvault::server {
+
+using catalog::SharedThing;
+using wire::Json;
+using wire::ObjectReader;
+
+namespace {
+
+constexpr const char* passwordCookie = "cv_share";
+constexpr const char* ticketCookie = "cv_ticket";
+constexpr int fiveMinutesS = 300, ticketS = 24 * 3600;
+
+std::string sharePath(const Call& call) { return "/share/" + std::string(call.request.param("token")); }
+
+void setCookie(Call& call, const char* name, const std::string& value, const std::string& path, int maxAgeS) {
+    call.response.setHeader("Set-Cookie", std::string(name) + '=' + value + "; Path=" + path + "; Max-Age=" + std::to_string(maxAgeS) +
+                                              "; HttpOnly; SameSite=Lax" + (call.request.secure ? "; Secure" : ""));
+}
+
+bool isUnlocked(const Services& services, const Call& call, const catalog::Share& share) {
+    if (!share.passwordHash) return true;
+    const auto cookie = call.request.cookie(passwordCookie);
+    return cookie && equalInConstantTime(*cookie, shareCookie(services.keys, share.id, *share.passwordHash));
+}
+
+// Guesses are counted for the address and for the link before the hash is computed.
+void checkPassword(Services& services, const Call& call, const catalog::Share& share, std::string_view password) {
+    auto& accounts = services.catalog.accounts;
+    const std::string link = "share:" + wireId(share.id), guest = link + ':' + call.request.clientAddress;
+    accounts.countAttempt(guest, services.settings.sharePasswordsPerAddress, fiveMinutesS);
+    accounts.countAttempt(link, 10 * services.settings.sharePasswordsPerAddress, fiveMinutesS);
+    if (!services.passwords.verify(password, share.passwordHash))
+        throw Error(ErrorCode::sharePasswordRequired, "The password of this link is wrong.");
+    accounts.clearAttempts(guest);
+    accounts.clearAttempts(link);
+}
+
+SharedThing find(Services& services, Call& call) {
+    SharedThing thing = services.catalog.shares.resolve(tokenHash(call.request.param("token")));
+    catalog::Shares::checkTime(thing.share, services.clock());
+    call.response.setHeader("Referrer-Policy", "no-referrer");
+    return thing;
+}
+
+// The share, with its password presented by cookie or X-Share-Password.
+SharedThing open(Services& services, Call& call) {
+    SharedThing thing = find(services, call);
+    if (!isUnlocked(services, call, thing.share)) {
+        const auto password = call.request.header("X-Share-Password");
+        if (!password)
+            throw Error(ErrorCode::sharePasswordRequired, "This link has a password. Send it as X-Share-Password.");
+        checkPassword(services, call, thing.share, *password);
+    }
+    return thing;
+}
+
+// The ticket that the guest presents: by cookie, or within the ETag of If-Range ("<root>-<ticket>").
+std::string presentedTicket(const Call& call, const std::string& root) {
+    if (const auto condition = call.request.header("If-Range")) {
+        const std::string begin = '"' + root + '-';
+        if (condition->starts_with(begin) && condition->ends_with('"') && condition->size() > begin.size() + 1)
+            return std::string(condition->substr(begin.size(), condition->size() - begin.size() - 1));
+    }
+    return call.request.cookie(ticketCookie).value_or("");
+}
+
+void sendShared(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry, const std::string& path) {
+    Download download = downloadOf(entry);
+    if (!share.maxDownloads) {
+        if (notModified(call, download)) return sendNotModified(call, download);
+        const Wanted wanted = wantedBytes(call, download);
+        // Later parts of a download that is under way are not counted as downloads of their own.
+        if (call.request.method == http::Method::get && wanted.offset == 0)
+            services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length, {});
+        return sendDownload(services, call, download, wanted);
+    }
+
+    const std::string root = entry.root.toHex();
+    std::string ticket = presentedTicket(call, root);
+    if (!ticket.empty()) download.etag = '"' + root + '-' + ticket + '"';
+    const Wanted wanted = wantedBytes(call, download);
+    if (call.request.method == http::Method::get) {
+        const bool goesOn = wanted.partial && !ticket.empty() &&
+                            services.catalog.shares.useTicket(share.id, tokenHash(ticket), entry.id, entry.version, wanted.length);
+        if (!goesOn) {
+            ticket = toBase64Url(randomBytes(16));
+            services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length, tokenHash(ticket));
+            download.etag = '"' + root + '-' + ticket + '"';
+            setCookie(call, ticketCookie, ticket, path, ticketS);
+        }
+    }
+    sendDownload(services, call, download, wanted);
+}
+
+Json guestJson(const catalog::Entry& entry) {
+    const bool isFile = entry.kind == catalog::Kind::file;
+    Json json = {{"id", wireId(entry.id)}, {"kind", isFile ? "file" : "folder"}, {"filename", entry.name}};
+    if (isFile) {
+        json["size"] = entry.size;
+        json["mime_type"] = mimeType(entry.name);
+        json["status"] = entry.content ? "completed" : "uploading";
+        json["sha256"] = entry.sha256 ? Json(entry.sha256->toHex()) : Json(nullptr);
+        json["sha256_verified"] = entry.sha256Verified;
+    }
+    json["modified_at"] = toRfc3339(entry.modifiedAt);
+    return json;
+}
+
+// An entry of the shared folder: checked to lie within it at every request.
+catalog::FileId within(Services& services, const SharedThing& thing, std::string_view id) {
+    const auto file = static_cast<catalog::FileId>(parseId(id));
+    if (thing.entry.kind != catalog::Kind::folder || !services.catalog.tree.isWithin(thing.share.owner, file, thing.entry.id))
+        throw Error(ErrorCode::notFound, "There is nothing with this id in the shared folder.");
+    return file;
+}
+
+}  // namespace
+
+void openShare(Services& services, Call& call) {
+    const SharedThing thing = open(services, call);
+    sendShared(services, call, thing.share, thing.entry, sharePath(call));
+}
+
+void unlockShare(Services& services, Call& call) {
+    const SharedThing thing = find(services, call);
+    const Json document = call.json();
+    ObjectReader body(document);
+    const std::string password = body.string("password", 1024);
+    body.finish();
+    if (thing.share.passwordHash) {
+        checkPassword(services, call, thing.share, password);
+        setCookie(call, passwordCookie, shareCookie(services.keys, thing.share.id, *thing.share.passwordHash), sharePath(call), ticketS);
+    }
+    call.sendNothing();
+}
+
+void describeShare(Services& services, Call& call) {
+    const SharedThing thing = find(services, call);
+    call.response.setHeader("Cache-Control", "no-store");
+    if (!isUnlocked(services, call, thing.share) && !call.request.header("X-Share-Password"))
+        return call.sendJson(200, {{"password_required", true}});
+    const catalog::Share share = open(services, call).share;
+    const Json left = share.maxDownloads ? Json(*share.maxDownloads - share.downloads) : Json(nullptr);
+    call.sendJson(200, {{"password_required", false},
+                        {"sender", thing.ownerName},
+                        {"expires_at", timeOrNull(share.expiresAt)},
+                        {"downloads_left", left},
+                        {"item", guestJson(thing.entry)}});
+}
+
+void listSharedFolder(Services& services, Call& call) {
+    const SharedThing thing = open(services, call);
+    if (thing.entry.kind != catalog::Kind::folder)
+        throw Error(ErrorCode::notFound, "This link is one file, not a folder. Download it from the link itself.");
+    catalog::ListQuery query;
+    const auto folder = call.request.queryValue("folder_id");
+    query.folder = folder ? within(services, thing, *folder) : thing.entry.id;
+    query.limit = limitOf(call, 100, 1000);
+    if (const auto cursor = call.request.queryValue("cursor")) query.after = decodeCursor(*cursor).key;
+    const catalog::Page page = services.catalog.tree.list(thing.share.owner, query);
+    Json items = Json::array();
+    for (const catalog::Entry& entry : page.items) items.push_back(guestJson(entry));
+    const Json next = page.next ? Json(encodeCursor({catalog::SortBy::name, false, *page.next})) : Json(nullptr);
+    call.response.setHeader("Cache-Control", "no-store");
+    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", next}});
+}
+
+void downloadShared(Services& services, Call& call) {
+    const SharedThing thing = open(services, call);
+    const auto file = within(services, thing, call.request.param("id"));
+    const std::string path = sharePath(call) + "/files/" + wireId(file) + "/download";
+    sendShared(services, call, thing.share, services.catalog.tree.get(thing.share.owner, file), path);
+}
+
+// Until the page for people is there, the link leads to the bytes.
+void sharePage(Services&, Call& call) {
+    call.response.setHeader("Location", sharePath(call));
+    call.response.setHeader("Referrer-Policy", "no-referrer");
+    call.response.sendEmpty(302);
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,88 @@
+#include "server/auth/tokens.h"
+
+#include <Poco/Exception.h>
+#include <Poco/JWT/Signer.h>
+#include <Poco/JWT/Token.h>
+
+#include "server/auth/base64.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+constexpr std::string_view refreshPrefix = "cvr_", apiPrefix = "cvt_", uploadPrefix = "cvu_";
+constexpr const char* issuer = "chunkvault";
+constexpr const char* audience = "chunkvault-api";
+
+RandomToken newToken(std::string_view prefix) {
+    std::string text = std::string(prefix) + toBase64Url(randomBytes(32));
+    const Sha256Digest hash = tokenHash(text);
+    return {std::move(text), hash};
+}
+
+std::optional<std::int64_t> parseId(const std::string& text) {
+    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+    return std::stoll(text);
+}
+
+}  // namespace
+
+RandomToken newRefreshToken() { return newToken(refreshPrefix); }
+RandomToken newApiToken() { return newToken(apiPrefix); }
+Sha256Digest tokenHash(std::string_view token) { return Sha256Digest::of(token); }
+bool looksLikeApiToken(std::string_view token) { return token.starts_with(apiPrefix); }
+bool looksLikeUploadToken(std::string_view token) { return token.starts_with(uploadPrefix); }
+
+AccessTokens::AccessTokens(std::string key, Clock clock, int lifetimeS)
+    : key_(std::move(key)), clock_(std::move(clock)), lifetimeS_(lifetimeS) {}
+
+std::string AccessTokens::issue(catalog::SessionId session) const {
+    const Poco::Timestamp now(clock_());
+    Poco::JWT::Token token;
+    token.setType("JWT");
+    token.setIssuer(issuer);
+    token.setAudience(audience);
+    token.setSubject(std::to_string(catalog::valueOf(session)));
+    token.setIssuedAt(now);
+    token.setNotBefore(now);
+    token.setExpiration(now + static_cast<Poco::Timestamp::TimeDiff>(lifetimeS_) * secondUs);
+    return Poco::JWT::Signer(key_).sign(token, Poco::JWT::Signer::ALGO_HS256);
+}
+
+std::optional<catalog::SessionId> AccessTokens::verify(std::string_view text) const {
+    if (text.size() > 1024) return std::nullopt;
+    try {
+        Poco::JWT::Signer signer(key_);
+        signer.setAlgorithms({Poco::JWT::Signer::ALGO_HS256});
+        const Poco::JWT::Token token = signer.verify(std::string(text));
+        // Poco checks the signature only.
+        const Timestamp now = clock_();
+        const bool current = token.getNotBefore().epochMicroseconds() <= now + minuteUs &&
+                             now < token.getExpiration().epochMicroseconds();
+        const auto audiences = token.getAudience();
+        if (!current || token.getIssuer() != issuer || audiences.size() != 1 || audiences.front() != audience)
+            return std::nullopt;
+        const auto session = parseId(token.getSubject());
+        if (!session) return std::nullopt;
+        return catalog::SessionId{*session};
+    } catch (const Poco::Exception&) {
+        return std::nullopt;
+    }
+}
+
+std::string uploadToken(const Keys& keys, catalog::UploadId upload, Timestamp passwordChangedAt) {
+    const std::string message = std::to_string(catalog::valueOf(upload)) + '.' + std::to_string(passwordChangedAt);
+    return std::string(uploadPrefix) + toBase64Url(hmac(keys.uploadTokens, message).raw());
+}
+
+std::string shareToken(const Keys& keys, catalog::ShareId share, std::string_view salt) {
+    const std::string message = std::to_string(catalog::valueOf(share)) + '.' + std::string(salt);
+    return toBase64Url(hmac(keys.shareLinks, message).raw().substr(0, 16));
+}
+
+std::string shareCookie(const Keys& keys, catalog::ShareId share, std::string_view passwordHash) {
+    const std::string message = std::to_string(catalog::valueOf(share)) + '.' + std::string(passwordHash);
+    return toBase64Url(hmac(keys.shareCookies, message).raw());
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,52 @@
+// The tokens that the server hands out: how each is made and recognised. Which of them are still good is the catalog's to
+// say. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/chunk/chunk_id.h"
+#include "common/wire/timestamp.h"
+#include "database/catalog/types.h"
+#include "server/auth/keys.h"
+
+namespace chunkvault::server {
+
+// A secret of 256 random bits with a prefix that tells what it is ("cvr_", "cvt_"), and the hash that is stored of it.
+struct RandomToken {
+    std::string text;
+    Sha256Digest hash;
+};
+[[nodiscard]] RandomToken newRefreshToken();  // "cvr_..."
+[[nodiscard]] RandomToken newApiToken();      // "cvt_..."
+[[nodiscard]] Sha256Digest tokenHash(std::string_view token);
+[[nodiscard]] bool looksLikeApiToken(std::string_view token);
+[[nodiscard]] bool looksLikeUploadToken(std::string_view token);
+
+// A JWT (RFC 7519), HS256, with iss, aud, sub (the session), iat, nbf and exp.
+class AccessTokens {
+  public:
+    AccessTokens(std::string key, Clock clock, int lifetimeS);
+
+    [[nodiscard]] std::string issue(catalog::SessionId session) const;
+    // nullopt unless the signature, issuer, audience and times are right and the algorithm is HS256.
+    [[nodiscard]] std::optional<catalog::SessionId> verify(std::string_view token) const;
+    [[nodiscard]] int lifetimeS() const { return lifetimeS_; }
+
+  private:
+    std::string key_;
+    Clock clock_;
+    int lifetimeS_;
+};
+
+// "cvu_...": an upload's own token. It names the owner's password by the time of its last change, so a change ends it.
+[[nodiscard]] std::string uploadToken(const Keys& keys, catalog::UploadId upload, Timestamp passwordChangedAt);
+
+// 128 bits, derived from the share's id and salt, so that the owner can be shown the link again.
+[[nodiscard]] std::string shareToken(const Keys& keys, catalog::ShareId share, std::string_view salt);
+
+// The value of the cookie that stands for a share's password. It names the password's hash, so a change ends it.
+[[nodiscard]] std::string shareCookie(const Keys& keys, catalog::ShareId share, std::string_view passwordHash);
+
+}  // namespace chunkvault::server

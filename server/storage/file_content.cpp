@@ -1,0 +1,60 @@
+#include "server/storage/file_content.h"
+
+#include <algorithm>
+
+#include "common/error/error.h"
+#include "server/storage/replicated_chunk_store.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+constexpr int windowChunks = 64;  // of the layout, read in one query
+
+}  // namespace
+
+FileContent::Reader::Reader(FileContent& home, catalog::ContentId content, std::int64_t offset, std::int64_t length)
+    : home_(home), content_(content), at_(offset), end_(offset + length) {}
+
+std::optional<FileContent::Slice> FileContent::Reader::next() {
+    const catalog::ContentChunk* found = upcoming();
+    if (found == nullptr) return std::nullopt;
+    const catalog::ContentChunk part = *found;
+    const auto size = static_cast<std::size_t>(part.length);
+    Chunk chunk = ahead_.valid() ? ahead_.get()
+                                 : home_.stores_.get(part.id, size, home_.buffers_.acquire(size), part.stores);
+    Slice slice = cut(part, std::move(chunk));
+    window_.pop_front();
+    at_ += static_cast<std::int64_t>(slice.size);
+    readAhead();
+    return slice;
+}
+
+const catalog::ContentChunk* FileContent::Reader::upcoming() {
+    if (at_ >= end_) return nullptr;
+    if (window_.empty()) {
+        for (auto& part : home_.chunks_.layout(content_, at_, windowChunks)) window_.push_back(std::move(part));
+        const bool fits = !window_.empty() && window_.front().offset <= at_ && at_ < window_.front().offset + window_.front().length;
+        if (!fits) throw Error(ErrorCode::gone, "The file was deleted while it was read.", "content without chunks at an offset");
+    }
+    return &window_.front();
+}
+
+FileContent::Slice FileContent::Reader::cut(const catalog::ContentChunk& part, Chunk chunk) const {
+    const std::int64_t begin = at_ - part.offset, end = std::min(part.length, end_ - part.offset);
+    return {std::move(chunk), static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)};
+}
+
+void FileContent::Reader::readAhead() {
+    const catalog::ContentChunk* part = upcoming();
+    if (part == nullptr) return;
+    const auto size = static_cast<std::size_t>(part->length);
+    auto buffer = home_.buffers_.tryAcquire(size);
+    if (!buffer) return;
+    // Threads are bounded by the memory that each of them needs.
+    ahead_ = std::async(std::launch::async, [this, part = *part, size, buffer = std::move(*buffer)]() mutable {
+        return home_.stores_.get(part.id, size, std::move(buffer), part.stores);
+    });
+}
+
+}  // namespace chunkvault::server
