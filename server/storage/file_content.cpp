@@ -22,7 +22,7 @@ std::optional<FileContent::Slice> FileContent::Reader::next() {
     const catalog::ContentChunk part = *found;
     const auto size = static_cast<std::size_t>(part.length);
     Chunk chunk = ahead_.valid() ? ahead_.get()
-                                 : home_.stores_.get(part.id, size, home_.buffers_.acquire(size), part.stores);
+                                 : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
     Slice slice = cut(part, std::move(chunk));
     window_.pop_front();
     at_ += static_cast<std::int64_t>(slice.size);
@@ -53,7 +53,7 @@ void FileContent::Reader::readAhead() {
     if (!buffer) return;
     // Threads are bounded by the memory that each of them needs.
     ahead_ = std::async(std::launch::async, [this, part = *part, size, buffer = std::move(*buffer)]() mutable {
-        return home_.stores_.get(part.id, size, std::move(buffer), part.stores);
+        return home_.stores_.get(part.id, size, part.stores, home_.buffers_, std::move(buffer));
     });
 }
 

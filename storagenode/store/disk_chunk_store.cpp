@@ -415,8 +415,8 @@ bool DiskChunkStore::moveAside(const ChunkId& id) {
     return true;
 }
 
-std::vector<StoredChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp putBefore) {
-    std::vector<StoredChunk> chunks;
+std::vector<KeptChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp putBefore) {
+    std::vector<KeptChunk> chunks;
     for (const std::string& name : disk_->list(fanOutFolder(firstByte))) {
         const auto named = parseFileName(name);
         if (!named || firstByteOf(named->id) != firstByte) continue;
@@ -424,7 +424,7 @@ std::vector<StoredChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp 
         if (status && status->modifiedAt < putBefore)
             chunks.push_back({named->id, named->generation, status->sizeBytes, status->modifiedAt});
     }
-    std::sort(chunks.begin(), chunks.end(), [](const StoredChunk& a, const StoredChunk& b) { return a.id < b.id; });
+    std::sort(chunks.begin(), chunks.end(), [](const KeptChunk& a, const KeptChunk& b) { return a.id < b.id; });
     return chunks;
 }
 
@@ -445,7 +445,7 @@ FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
 FileTotals DiskChunkStore::count() {
     FileTotals totals;
     for (int byte = 0; byte < 256; ++byte)
-        for (const StoredChunk& chunk : list(static_cast<std::uint8_t>(byte), std::numeric_limits<Timestamp>::max())) {
+        for (const KeptChunk& chunk : list(static_cast<std::uint8_t>(byte), std::numeric_limits<Timestamp>::max())) {
             ++totals.files;
             totals.bytes += chunk.sizeBytes;
         }

@@ -23,8 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/chunk/chunk_store.h"
-#include "common/wire/timestamp.h"
+#include "common/chunk/maintained_store.h"
 #include "storagenode/store/chunk_claims.h"
 #include "storagenode/store/disk.h"
 
@@ -37,24 +36,10 @@ struct StoreIdentity {
     std::string storeId;  // a UUID made by format
 };
 
-enum class CopyState { good, bad, missing };
-
-struct StoredChunk {
-    ChunkId id;
-    Generation generation;
-    std::uint64_t sizeBytes;
-    Timestamp putAt;  // the last put
-};
-
-struct FileTotals {
-    std::uint64_t files = 0;
-    std::uint64_t bytes = 0;
-};
-
 // Thread-safe; uses the threads of its callers and none of its own. At most openFiles files are open for one call.
 // Errors beside those of ChunkStore: every writing call throws unavailable when the folder has lost its marker (an
 // unmounted disk); reads go on.
-class DiskChunkStore final : public ChunkStore {
+class DiskChunkStore final : public MaintainedStore {
   public:
     static constexpr std::size_t openFiles = 64;
 
@@ -79,22 +64,11 @@ class DiskChunkStore final : public ChunkStore {
     [[nodiscard]] bool has(const ChunkId& id) override;
     bool remove(const ChunkId& id, Generation generation) override;
 
-    // The same for a chunk that the catalog does not know: kept also (false) when it was put at or after putBefore,
-    // so that an upload that began since it was listed does not lose it.
-    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore);
-
-    // Reads the copy from the disk and compares length and hash, without holding it in memory. What cannot be read is
-    // bad.
-    [[nodiscard]] CopyState check(const ChunkId& id, std::uint64_t size);
-
-    // Moves a copy to the trash if its hash is wrong or it cannot be read. True when it was moved.
-    bool moveAside(const ChunkId& id);
-
-    // The chunks whose ids begin with this byte and that were last put before putBefore, by id.
-    [[nodiscard]] std::vector<StoredChunk> list(std::uint8_t firstByte, Timestamp putBefore);
-
-    // Deletes what came to the trash before removedBefore, for good. Gives what was deleted.
-    FileTotals purgeTrash(Timestamp removedBefore);
+    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override;
+    [[nodiscard]] CopyState check(const ChunkId& id, std::uint64_t size) override;
+    bool moveAside(const ChunkId& id) override;
+    [[nodiscard]] std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override;
+    FileTotals purgeTrash(Timestamp removedBefore) override;
 
     // Looks at every file: for a store of a million chunks, seconds.
     [[nodiscard]] FileTotals count();

@@ -147,7 +147,7 @@ TEST_F(DiskChunkStoreTest, ListsTheChunksOfAFolderById) {
     overwrite(folder_ / "chunks" / "7f" / "not a chunk", "x");
     overwrite(folder_ / "chunks" / "7f" / std::string(64, 'a'), "in the wrong folder");
     std::vector<ChunkId> listed;
-    for (const StoredChunk& chunk : store_->list(0x7f, always)) {
+    for (const KeptChunk& chunk : store_->list(0x7f, always)) {
         listed.push_back(chunk.id);
         EXPECT_EQ(chunk.generation, 3);
         EXPECT_GE(chunk.sizeBytes, 8u);
