@@ -1,0 +1,43 @@
+#include "worker/jobs/verify_content.h"
+
+#include <algorithm>
+
+#include "common/error/error.h"
+
+namespace chunkvault::worker {
+
+namespace {
+
+constexpr int windowChunks = 64;
+
+Chunk readChunk(const catalog::ContentChunk& part, const std::vector<LiveStore>& stores, ChunkBuffers& buffers) {
+    const auto size = static_cast<std::size_t>(part.length);
+    Error failure(ErrorCode::unavailable, "No store has the chunk now.");
+    for (const catalog::StoreRow row : part.stores) {
+        const auto found = std::ranges::find(stores, row, &LiveStore::row);
+        if (found == stores.end()) continue;
+        try {
+            return found->store->get(part.id, size, buffers.acquire(size));
+        } catch (const Error& error) {
+            failure = error;
+        }
+    }
+    throw Error(failure);
+}
+
+}  // namespace
+
+void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content) {
+    Sha256Stream whole;
+    std::int64_t offset = 0;
+    for (auto window = chunks.layout(content, 0, windowChunks); !window.empty(); window = chunks.layout(content, offset, windowChunks)) {
+        const auto live = stores();
+        for (const catalog::ContentChunk& part : window) {
+            whole.update(readChunk(part, live, buffers).bytes());
+            offset = part.offset + part.length;
+        }
+    }
+    chunks.contentVerified(content, whole.finish());
+}
+
+}  // namespace chunkvault::worker

@@ -1,0 +1,91 @@
+#include "worker/queue/in_process_queue.h"
+
+#include <exception>
+
+namespace chunkvault::worker {
+
+InProcessQueue::InProcessQueue(const InProcessLimits& limits, std::function<void(const Job&)> run,
+                               std::function<void(const Job&, const char*, bool)> onFailure)
+    : limits_(limits), run_(std::move(run)), onFailure_(std::move(onFailure)) {
+    for (int i = 0; i < limits_.threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+InProcessQueue::~InProcessQueue() { stop(); }
+
+void InProcessQueue::post(const Job& job) noexcept {
+    try {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || known_.size() >= limits_.queued) return;
+        if (!known_.insert(job).second) {
+            again_.insert(job);
+            return;
+        }
+        waiting_.emplace(std::chrono::steady_clock::now(), Waiting{job, 0});
+    } catch (const std::exception&) {  // out of memory: as if the queue were full
+        return;
+    }
+    changed_.notify_all();
+}
+
+void InProcessQueue::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_)
+        if (thread.joinable()) thread.join();
+}
+
+std::size_t InProcessQueue::length() const {
+    const std::lock_guard lock(mutex_);
+    return known_.size();
+}
+
+bool InProcessQueue::waitIdle(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, timeout, [&] { return known_.empty(); });
+}
+
+void InProcessQueue::work() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        if (waiting_.empty()) {
+            changed_.wait(lock);
+            continue;
+        }
+        const auto first = waiting_.begin();
+        if (first->first > std::chrono::steady_clock::now()) {
+            changed_.wait_until(lock, first->first);
+            continue;
+        }
+        const Waiting next = first->second;
+        waiting_.erase(first);
+        again_.erase(next.job);
+        lock.unlock();
+        try {
+            run_(next.job);
+            lock.lock();
+            finish(next, nullptr);
+        } catch (const std::exception& error) {
+            const bool givenUp = next.failures + 1 >= limits_.tries;
+            onFailure_(next.job, error.what(), givenUp);
+            lock.lock();
+            finish(next, error.what());
+        }
+    }
+}
+
+void InProcessQueue::finish(const Waiting& done, const char* failure) {
+    const auto now = std::chrono::steady_clock::now();
+    if (failure != nullptr && done.failures + 1 < limits_.tries) {
+        waiting_.emplace(now + limits_.firstBackoff * (1 << done.failures), Waiting{done.job, done.failures + 1});
+    } else if (again_.erase(done.job) > 0) {
+        waiting_.emplace(now, Waiting{done.job, 0});
+    } else {
+        known_.erase(done.job);
+    }
+    changed_.notify_all();
+}
+
+}  // namespace chunkvault::worker
