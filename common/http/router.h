@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,23 +27,28 @@ struct Route {
 };
 
 // Immutable after construction, so safe from any thread. HEAD is answered by the GET route unless it has its own;
-// OPTIONS answers 204 with Allow.
+// OPTIONS answers 204 with Allow. Segments are decoded before they are compared.
 class Router {
   public:
+    // Throws std::logic_error for a pattern without '/' in front, and for two routes of one method and pattern.
     explicit Router(std::vector<Route> routes);
     ~Router();
 
-    // Throws Error notFound, or methodNotAllowed (allowed() then gives the Allow header's value). Sets request.params.
+    // Throws Error notFound, methodNotAllowed (allowed() then gives the Allow header's value), or badRequest for a path
+    // with bad escapes, "." or "..", or an encoded '/' or control character. Sets request.params.
     [[nodiscard]] const Route& match(Request& request) const;
-    // "GET, HEAD, PUT" for the path; empty when no route has it.
+    // "GET, HEAD, PUT, OPTIONS" for the path; empty when no route has it. Throws badRequest as match does.
     [[nodiscard]] std::string allowed(std::string_view path) const;
 
     [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
 
   private:
     struct Node;
+    [[nodiscard]] const Node* find(std::string_view path, std::vector<std::string>& values) const;
+
     std::vector<Route> routes_;
     std::unique_ptr<Node> root_;
+    Route options_;  // for every path that has no OPTIONS route of its own
 };
 
 }  // namespace chunkvault::http

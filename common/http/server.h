@@ -61,8 +61,9 @@ class Server {
     [[nodiscard]] std::uint16_t port() const;
     [[nodiscard]] std::size_t connections() const;
 
-  private:
     struct Impl;
+
+  private:
     std::unique_ptr<Impl> impl_;
 };
 

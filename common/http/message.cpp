@@ -1,0 +1,97 @@
+#include "common/http/message.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/error/error.h"
+#include "common/http/ascii.h"
+
+namespace chunkvault::http {
+
+namespace {
+
+[[noreturn]] void throwTooLarge(std::size_t limit) {
+    throw Error(ErrorCode::payloadTooLarge,
+                "The request body is too large here: at most " + std::to_string(limit) + " bytes.");
+}
+
+}  // namespace
+
+std::string_view toString(Method method) noexcept {
+    switch (method) {
+        case Method::get: return "GET";
+        case Method::head: return "HEAD";
+        case Method::post: return "POST";
+        case Method::put: return "PUT";
+        case Method::patch: return "PATCH";
+        case Method::del: return "DELETE";
+        case Method::options: break;
+    }
+    return "OPTIONS";
+}
+
+std::size_t BodyReader::readFull(std::span<char> buffer) {
+    std::size_t filled = 0;
+    while (filled < buffer.size()) {
+        const std::size_t count = read(buffer.subspan(filled));
+        if (count == 0) break;
+        filled += count;
+    }
+    return filled;
+}
+
+std::string BodyReader::readAll(std::size_t limit) {
+    const auto announced = length();
+    if (announced && *announced > limit) throwTooLarge(limit);
+    std::string body;
+    if (announced) {
+        body.resize(static_cast<std::size_t>(*announced));
+        body.resize(readFull(body));
+        return body;
+    }
+    // One byte more than the limit, so that a body of exactly limit bytes is told from a longer one.
+    for (std::size_t next = 16 << 10; body.size() <= limit; next *= 2) {
+        const std::size_t before = body.size();
+        body.resize(before + std::min(next, limit + 1 - before));
+        const std::size_t count = readFull(std::span(body).subspan(before));
+        const bool ended = count < body.size() - before;
+        body.resize(before + count);
+        if (ended) return body;
+    }
+    throwTooLarge(limit);
+}
+
+std::optional<std::string_view> Request::header(std::string_view name) const {
+    for (const Header& h : headers)
+        if (equalsIgnoringCase(h.name, name)) return h.value;
+    return std::nullopt;
+}
+
+std::optional<std::string_view> Request::queryValue(std::string_view name) const {
+    for (const auto& [key, value] : query)
+        if (key == name) return value;
+    return std::nullopt;
+}
+
+std::string_view Request::param(std::string_view name) const {
+    for (const auto& [key, value] : params)
+        if (key == name) return value;
+    throw std::logic_error("the route has no {" + std::string(name) + "}");
+}
+
+std::optional<std::string> Request::cookie(std::string_view name) const {
+    for (const Header& h : headers) {
+        if (!equalsIgnoringCase(h.name, "Cookie")) continue;
+        std::string_view rest = h.value;
+        while (!rest.empty()) {
+            const std::string_view pair = rest.substr(0, rest.find(';'));
+            rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+            const std::size_t equals = pair.find('=');
+            if (equals != std::string_view::npos && trim(pair.substr(0, equals)) == name)
+                return std::string(trim(pair.substr(equals + 1)));
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace chunkvault::http
