@@ -1,0 +1,22 @@
+// Versions of a file as rows, inside a transaction and under the owner's lock. Private to database/catalog.
+#pragma once
+
+#include "database/catalog/rows.h"
+#include "database/catalog/tree.h"
+
+namespace chunkvault::catalog {
+
+struct AddedVersion {
+    std::int64_t number;
+    bool isNew;
+};
+// Makes content the current version of file, which is live or becomes so. The same content as the current version makes
+// no new one: only the times are brought up to date. Versions beyond limits.versionsKeep go, oldest first, and give their
+// bytes back before the new one takes its own. Throws quotaExceeded.
+AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
+                        Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota);
+
+// Deletes the content and its list of chunks when no version refers to it. The chunks themselves are for collection.
+void dropContentIfUnused(Session& session, ContentId content);
+
+}  // namespace chunkvault::catalog
