@@ -50,6 +50,15 @@ void addReserved(Session& session, OwnerRow& owner, std::int64_t bytes, std::int
     session.execute("UPDATE users SET reserved = reserved + $1 WHERE id = $2", {bytes, owner.id});
 }
 
+std::string likePattern(std::string_view part) {
+    std::string pattern = "%";
+    for (const char c : part) {
+        if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+        pattern += c;
+    }
+    return pattern + '%';
+}
+
 Entry entryOf(const Row& row) {
     Entry entry;
     entry.id = row.id<FileId>(0);

@@ -36,6 +36,9 @@ inline constexpr std::string_view entryTables =
 inline constexpr int entryNameKeyColumn = 17;
 [[nodiscard]] Entry entryOf(const Row& row);
 
+// Finds part as it is, anywhere: for "LIKE $1 ESCAPE '\\'".
+[[nodiscard]] std::string likePattern(std::string_view part);
+
 // The states of stores whose copies count.
 inline constexpr std::string_view liveStates = "('up', 'suspect', 'draining')";
 
