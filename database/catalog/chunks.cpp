@@ -175,6 +175,15 @@ void Chunks::replicaBad(ChunkRow chunk, StoreRow store) {
     });
 }
 
+std::optional<ChunkRow> Chunks::replicaBad(const ChunkId& chunk, StoreRow store) {
+    std::optional<ChunkRow> row;
+    database_.read([&](Session& session) {
+        session.query("SELECT id FROM chunks WHERE hash = $1", {chunk}, [&](const Row& found) { row = found.id<ChunkRow>(0); });
+    });
+    if (row) replicaBad(*row, store);
+    return row;
+}
+
 void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
     database_.write([&](Session& session) {
         session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});

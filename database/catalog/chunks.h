@@ -73,6 +73,8 @@ class Chunks {
     // Nothing happens when the chunk's generation is not this one any more.
     void replicaGood(ChunkRow chunk, StoreRow store, Generation generation);
     void replicaBad(ChunkRow chunk, StoreRow store);
+    // The same for a reader, which knows the hash: the chunk, nullopt when it has no row.
+    std::optional<ChunkRow> replicaBad(const ChunkId& chunk, StoreRow store);
     void replicaRemoved(ChunkRow chunk, StoreRow store);
     [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
     // Chunks with ids after the given one, in order, at most limit: a window of a sweep over all.

@@ -73,6 +73,8 @@ class DiskChunkStore final : public MaintainedStore {
     // Looks at every file: for a store of a million chunks, seconds.
     [[nodiscard]] FileTotals count();
 
+    // Throws unavailable when the folder has lost its marker.
+    void requireMarker();
     [[nodiscard]] DiskSpace space() { return disk_->space(); }
     [[nodiscard]] std::uint64_t reserveBytes() const { return reserveBytes_; }
 
@@ -91,7 +93,6 @@ class DiskChunkStore final : public MaintainedStore {
 
     DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes);
 
-    void requireMarker();
     void requireRoom(std::uint64_t bytes);
     // Distinct chunks, by id, at most openFiles.
     void putSome(std::span<const PutItem* const> items);

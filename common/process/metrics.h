@@ -1,0 +1,59 @@
+// What the process tells Prometheus. Labels are bounded: route patterns, never paths. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include "common/http/server.h"
+
+namespace chunkvault::process {
+
+class Metrics {
+  public:
+    explicit Metrics(const std::string& version);
+
+    // chunkvault_requests_total{method,endpoint,status}, chunkvault_request_duration_seconds{method,endpoint} and the bytes.
+    void observe(const http::Exchange& exchange);
+
+    // Lives as long as the Metrics.
+    [[nodiscard]] prometheus::Counter& counter(const std::string& name, const std::string& help);
+    // value is asked at each scrape, on the scraping thread, for as long as the Metrics lives.
+    void gauge(const std::string& name, const std::string& help, std::function<double()> value);
+
+    // Prometheus' text format, version 0.0.4.
+    [[nodiscard]] std::string text();
+
+  private:
+    struct Seen {
+        prometheus::Counter* count;
+        prometheus::Histogram* time;
+    };
+    [[nodiscard]] Seen seen(const http::Exchange& exchange);
+
+    prometheus::Registry registry_;
+    prometheus::Family<prometheus::Counter>& requests_;
+    prometheus::Family<prometheus::Histogram>& durations_;
+    prometheus::Counter& bytesIn_;
+    prometheus::Counter& bytesOut_;
+
+    // Each route's own handles, so that a request does not build label maps.
+    std::shared_mutex seenMutex_;
+    std::map<std::tuple<http::Method, std::string, int>, Seen, std::less<>> seen_;
+
+    std::mutex gaugesMutex_;
+    std::vector<std::pair<prometheus::Gauge*, std::function<double()>>> gauges_;
+};
+
+}  // namespace chunkvault::process

@@ -1,0 +1,32 @@
+#include "common/process/stop_signal.h"
+
+#include <csignal>
+
+namespace chunkvault::process {
+
+namespace {
+
+sigset_t stopSignals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+}  // namespace
+
+StopSignal::StopSignal() {
+    const sigset_t signals = stopSignals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+int StopSignal::wait() {
+    const sigset_t signals = stopSignals();
+    int signal = 0;
+    while (sigwait(&signals, &signal) != 0) {}
+    return signal;
+}
+
+}  // namespace chunkvault::process

@@ -1,0 +1,14 @@
+// SIGTERM and SIGINT as something to wait for.
+#pragma once
+
+namespace chunkvault::process {
+
+// Made in main before any thread: blocks the two signals for the whole process, and ignores SIGPIPE.
+class StopSignal {
+  public:
+    StopSignal();
+    // Returns the signal that arrived.
+    int wait();
+};
+
+}  // namespace chunkvault::process

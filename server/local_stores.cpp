@@ -1,0 +1,116 @@
+#include "server/local_stores.h"
+
+#include <algorithm>
+
+#include "common/error/error.h"
+#include "storagenode/store/posix_disk.h"
+
+namespace chunkvault::server {
+
+using storagenode::DiskChunkStore;
+
+LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes, std::size_t quorum,
+                         Warn warn)
+    : chunks_(chunks), reserveBytes_(reserveBytes), warn_(std::move(warn)) {
+    const std::string vaultId = chunks_.vaultId();
+    const auto known = chunks_.stores();
+    std::size_t usable = 0;
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        Local local;
+        local.nodeId = nodeId(i);
+        local.path = paths[i];
+        const auto before = std::ranges::find(known, local.nodeId, &catalog::Store::nodeId);
+        if (before != known.end()) local.row = before->row;
+        try {
+            open(local, vaultId, before != known.end(), reserveBytes);
+            ++usable;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::conflict) throw;  // another server's, or another vault's
+            local.problem = error.publicMessage();
+            if (before != known.end()) chunks_.setStoreState(local.row, catalog::StoreState::down);
+            warn_(local.nodeId, error.what());
+        }
+        stores_.push_back(std::move(local));
+    }
+    if (usable < quorum)
+        throw Error(ErrorCode::unavailable, "Only " + std::to_string(usable) + " of " + std::to_string(paths.size()) +
+                                                " storage folders can be used; " + std::to_string(quorum) +
+                                                " are needed. First problem: " + std::ranges::find_if(stores_, [](const Local& local) {
+                                                    return !local.problem.empty();
+                                                })->problem);
+}
+
+void LocalStores::open(Local& local, const std::string& vaultId, bool knownBefore, std::int64_t reserveBytes) {
+    auto disk = storagenode::makePosixDisk(local.path);
+    if (!DiskChunkStore::isFormatted(*disk)) {
+        if (knownBefore)
+            throw Error(ErrorCode::unavailable, local.path + " has no vault.json: is its disk mounted? If the disk was replaced, run: "
+                                                             "chunkvault-server admin format-store " + local.nodeId);
+        (void)DiskChunkStore::format(*disk, vaultId, local.nodeId);
+    }
+    local.store = DiskChunkStore::open(std::move(disk), vaultId, static_cast<std::uint64_t>(reserveBytes));
+    const storagenode::DiskSpace space = local.store->space();
+    local.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
+    local.freeBytes = static_cast<std::int64_t>(space.freeBytes);
+    const auto& identity = local.store->identity();
+    if (identity.nodeId != local.nodeId)
+        throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId + ", but stands in the place of " + local.nodeId +
+                                             " in STORAGE_PATHS. Put the folders into their old order.");
+    local.row = chunks_.registerStore({local.nodeId, identity.storeId, local.nodeId, "", local.capacityBytes, local.freeBytes});
+}
+
+std::vector<worker::LiveStore> LocalStores::live() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<worker::LiveStore> live;
+    for (const Local& local : stores_)
+        if (local.problem.empty()) live.push_back({local.row, local.store, local.nodeId, local.capacityBytes, local.freeBytes > reserveBytes_});
+    return live;
+}
+
+std::vector<Replica> LocalStores::replicas() const {
+    std::vector<Replica> replicas;
+    for (const worker::LiveStore& store : live())
+        replicas.push_back({store.row, store.store, store.zone, store.capacityBytes, store.acceptsNewChunks});
+    return replicas;
+}
+
+std::map<std::string, std::string> LocalStores::health() const {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, std::string> health;
+    for (const Local& local : stores_)
+        health[local.nodeId] = !local.problem.empty() ? local.problem : local.freeBytes > reserveBytes_ ? "ok" : "full";
+    return health;
+}
+
+bool LocalStores::check() {
+    bool changed = false;
+    const std::lock_guard lock(mutex_);
+    for (Local& local : stores_) {
+        if (local.store == nullptr) continue;
+        const std::string before = local.problem;
+        const bool acceptedBefore = local.freeBytes > reserveBytes_;
+        try {
+            local.store->requireMarker();
+            const storagenode::DiskSpace space = local.store->space();
+            local.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
+            local.freeBytes = static_cast<std::int64_t>(space.freeBytes);
+            local.problem.clear();
+        } catch (const Error& error) {
+            local.problem = error.publicMessage();
+        }
+        changed = changed || before.empty() != local.problem.empty() || acceptedBefore != (local.freeBytes > reserveBytes_);
+        if (before.empty() && !local.problem.empty()) warn_(local.nodeId, local.problem);
+        if (before.empty() != local.problem.empty())
+            chunks_.setStoreState(local.row, local.problem.empty() ? catalog::StoreState::up : catalog::StoreState::down);
+        if (local.problem.empty()) chunks_.reportSpace(local.row, local.capacityBytes, local.freeBytes);
+    }
+    return changed;
+}
+
+std::string LocalStores::nodeId(std::size_t index) { return "local-" + std::to_string(index + 1); }
+
+void LocalStores::format(const std::string& path, const std::string& vaultId, const std::string& nodeId) {
+    (void)DiskChunkStore::format(*storagenode::makePosixDisk(path), vaultId, nodeId);
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,144 @@
+#include "server/settings.h"
+
+#include "common/error/error.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr process::Setting known[] = {
+    {"HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all"},
+    {"PORT", "8000", "Port to listen on"},
+    {"PUBLIC_URL", "", "Address that share links are built from; http://HOST:PORT when empty"},
+    {"DATA_DIR", "./data", "Where the embedded server keeps everything"},
+    {"STORAGE_PATHS", "", "Comma-separated folders, best on different disks; three below DATA_DIR when empty"},
+    {"DATABASE_URL", "", "PostgreSQL, for a cluster", true},
+    {"REDIS_URL", "", "Redis, for a cluster", true},
+    {"SECRET_KEY", "", "At least 32 characters; made and kept in DATA_DIR when empty", true},
+    {"ADMIN_PASSWORD", "", "First password of admin; admin123 while HOST is loopback", true},
+    {"TLS_CERT", "", "PEM file with the certificate and its chain; read again when it changes"},
+    {"TLS_KEY", "", "PEM file with the key"},
+    {"TRUSTED_PROXIES", "", "Addresses or CIDR blocks whose X-Forwarded-For is believed"},
+    {"REGISTRATION", "open", "open or closed: whether people can make accounts themselves"},
+    {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
+    {"CHUNK_BUFFERS", "16", "Chunks held in memory at once, all transfers together"},
+    {"REPLICATION_FACTOR", "3", "Copies of each chunk"},
+    {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
+    {"DEFAULT_QUOTA", "0", "Bytes per user, such as 50G; 0: unlimited"},
+    {"VERSIONS_KEEP", "10", "Versions kept of each file"},
+    {"TRASH_DAYS", "30", "Days until the trash is emptied"},
+    {"UPLOAD_DAYS", "7", "Days an upload lives after its last byte"},
+    {"SCRUB_DAYS", "30", "Every copy is read and verified within so many days"},
+    {"GC_GRACE", "7d", "How long removed chunks stay in a store's trash"},
+    {"STORAGE_RESERVE", "64M", "Free space that stores leave on their disks"},
+    {"SWEEP_INTERVAL", "10min", "How often the vault looks after itself"},
+    {"CACHE_SIZE", "16M", "Memory for lists that were made before"},
+    {"BCRYPT_COST", "12", "Work of a password hash, 10 to 16"},
+    {"ACCESS_TOKEN_TTL", "15min", "Life of an access token"},
+    {"SESSION_DAYS", "30", "Days a login lasts without being used"},
+    {"LOGIN_LIMIT_ADDRESS", "100", "Sign-ins per address in five minutes"},
+    {"LOGIN_LIMIT_ACCOUNT", "10", "Failed sign-ins per account in five minutes"},
+    {"REGISTER_LIMIT_ADDRESS", "20", "New accounts per address in an hour"},
+    {"SHARE_PASSWORD_LIMIT", "20", "Tries of a link's password per address in five minutes"},
+    {"MAX_CONNECTIONS", "5000", "Connections at once; more get 503"},
+    {"HEADER_TIMEOUT", "10s", "For a request's header"},
+    {"IDLE_TIMEOUT", "75s", "Between requests of a connection"},
+    {"STALL_TIMEOUT", "30s", "For a transfer that does not move"},
+    {"STOP_TIMEOUT", "30s", "For transfers to finish when the server is stopped"},
+    {"LOG_LEVEL", "info", "debug, info, warning or error"},
+    {"LOG_REQUESTS", "true", "One line a request"},
+};
+
+milliseconds durationOf(const process::Config& config, std::string_view name, milliseconds min, milliseconds max) {
+    return config.duration(name, min, max);
+}
+
+int intOf(const process::Config& config, std::string_view name, std::int64_t min, std::int64_t max) {
+    return static_cast<int>(config.integer(name, min, max));
+}
+
+bool isLoopback(const std::string& host) { return host.starts_with("127.") || host == "localhost" || host == "::1" || host == "[::1]"; }
+
+}  // namespace
+
+std::span<const process::Setting> Settings::table() { return known; }
+
+Settings::Settings(const process::Config& config) {
+    using namespace std::chrono_literals;
+    http.host = config.text("HOST");
+    http.port = static_cast<std::uint16_t>(config.integer("PORT", 0, 65535));
+    http.tlsCert = config.text("TLS_CERT");
+    http.tlsKey = config.text("TLS_KEY");
+    if (http.tlsCert.empty() != http.tlsKey.empty()) throw Error(ErrorCode::invalidValue, "TLS_CERT and TLS_KEY go together: set both or none.");
+    http.trustedProxies = config.list("TRUSTED_PROXIES");
+    http.maxConnections = static_cast<std::size_t>(config.integer("MAX_CONNECTIONS", 10, 100'000));
+    http.headerTimeout = durationOf(config, "HEADER_TIMEOUT", 100ms, 10min);
+    http.idleTimeout = durationOf(config, "IDLE_TIMEOUT", 100ms, 1h);
+    http.stallTimeout = durationOf(config, "STALL_TIMEOUT", 100ms, 1h);
+    http.stopTimeout = durationOf(config, "STOP_TIMEOUT", 0ms, 1h);
+
+    const bool database = config.given("DATABASE_URL"), redis = config.given("REDIS_URL");
+    if (database != redis)
+        throw Error(ErrorCode::invalidValue, std::string(database ? "REDIS_URL" : "DATABASE_URL") +
+                                                 " is missing: a cluster needs both DATABASE_URL and REDIS_URL, a single server neither.");
+    if (database)
+        throw Error(ErrorCode::invalidValue, "DATABASE_URL is set, but this version runs on a single machine only. Unset DATABASE_URL and REDIS_URL.");
+
+    dataDir = config.text("DATA_DIR");
+    storagePaths = config.list("STORAGE_PATHS");
+    if (storagePaths.empty())
+        for (const char* name : {"store-1", "store-2", "store-3"}) storagePaths.push_back(dataDir + "/stores/" + name);
+    secretKey = config.text("SECRET_KEY");
+    if (!secretKey.empty() && secretKey.size() < 32) throw Error(ErrorCode::invalidValue, "SECRET_KEY must have at least 32 characters.");
+    adminPassword = config.text("ADMIN_PASSWORD");
+    if (adminPassword.empty()) {
+        if (!isLoopback(http.host))
+            throw Error(ErrorCode::invalidValue, "ADMIN_PASSWORD is missing: it is needed when HOST is not a loopback address.");
+        adminPassword = "admin123";
+    }
+
+    replication.replicationFactor = static_cast<std::size_t>(config.integer("REPLICATION_FACTOR", 1, 10));
+    replication.writeQuorum = static_cast<std::size_t>(config.integer("WRITE_QUORUM", 1, 10));
+    if (replication.writeQuorum > replication.replicationFactor)
+        throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
+    if (storagePaths.size() < replication.replicationFactor)
+        throw Error(ErrorCode::invalidValue, "STORAGE_PATHS has fewer folders than REPLICATION_FACTOR asks for copies: name " +
+                                                 std::to_string(replication.replicationFactor) + " or lower REPLICATION_FACTOR.");
+
+    api.publicUrl = config.text("PUBLIC_URL");
+    while (api.publicUrl.ends_with('/')) api.publicUrl.pop_back();
+    api.registrationOpen = config.oneOf("REGISTRATION", {"open", "closed"}) == "open";
+    api.chunkSize = config.bytes("CHUNK_SIZE", 64 << 10, 100 << 20);
+    api.defaultQuota = config.bytes("DEFAULT_QUOTA", 0, INT64_MAX);
+    api.writeQuorum = static_cast<int>(replication.writeQuorum);
+    api.loginsPerAddress = intOf(config, "LOGIN_LIMIT_ADDRESS", 1, 1'000'000);
+    api.loginsPerAccount = intOf(config, "LOGIN_LIMIT_ACCOUNT", 1, 1'000'000);
+    api.registrationsPerAddress = intOf(config, "REGISTER_LIMIT_ADDRESS", 1, 1'000'000);
+    api.sharePasswordsPerAddress = intOf(config, "SHARE_PASSWORD_LIMIT", 1, 1'000'000);
+    api.sessionDays = intOf(config, "SESSION_DAYS", 1, 3650);
+
+    catalog.uploads.chunkSize = api.chunkSize;
+    catalog.uploads.writeQuorum = static_cast<int>(replication.writeQuorum);
+    catalog.uploads.replicationFactor = static_cast<int>(replication.replicationFactor);
+    catalog.uploads.keepDays = intOf(config, "UPLOAD_DAYS", 1, 365);
+    catalog.tree.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
+    catalog.defaultQuota = api.defaultQuota;
+
+    sweeps.replicationFactor = catalog.uploads.replicationFactor;
+    sweeps.scrubDays = intOf(config, "SCRUB_DAYS", 1, 3650);
+    sweeps.trashDays = intOf(config, "TRASH_DAYS", 1, 3650);
+    sweeps.gcGraceUs = durationOf(config, "GC_GRACE", 0ms, 24h * 365).count() * 1000;
+    sweepInterval = durationOf(config, "SWEEP_INTERVAL", 100ms, 24h);
+
+    passwords.cost = intOf(config, "BCRYPT_COST", 4, 16);
+    accessTokenS = static_cast<int>(durationOf(config, "ACCESS_TOKEN_TTL", 1s, 24h).count() / 1000);
+    chunkBuffers = static_cast<std::size_t>(config.integer("CHUNK_BUFFERS", 4, 10'000));
+    reserveBytes = config.bytes("STORAGE_RESERVE", 0, INT64_MAX);
+    cacheBytes = static_cast<std::size_t>(config.bytes("CACHE_SIZE", 0, 1LL << 40));
+    logLevel = config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"});
+    logRequests = config.boolean("LOG_REQUESTS");
+}
+
+}  // namespace chunkvault::server
