@@ -18,6 +18,9 @@ constexpr std::string_view userColumns =
     " u.created_at, u.password_changed_at, u.last_login_at";
 constexpr int userColumnCount = 14;
 
+// As names and addresses are compared; "" stays "".
+std::string keyOf(std::string_view text) { return text.empty() ? std::string() : FileName::searchKey(text); }
+
 UserState stateOf(std::string_view text) {
     if (text == "active") return UserState::active;
     return text == "disabled" ? UserState::disabled : UserState::deleting;
@@ -84,7 +87,7 @@ Accounts::Accounts(Database& database, Clock clock) : database_(database), clock
 
 User Accounts::create(const NewUser& user) {
     static const std::string select = selectUser("WHERE u.id = $1");
-    const std::string nameKey = FileName::searchKey(user.username), emailKey = FileName::searchKey(user.email);
+    const std::string nameKey = keyOf(user.username), emailKey = keyOf(user.email);
     std::optional<User> made;
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
@@ -120,7 +123,7 @@ std::optional<LoginRow> Accounts::findForLogin(std::string_view username) {
     static const std::string select = "SELECT " + std::string(userColumns) + ", u.password_hash FROM users u WHERE u.username_key = $1";
     std::string key;
     try {
-        key = FileName::searchKey(username);
+        key = keyOf(username);
     } catch (const Error&) {
         return std::nullopt;  // no user can have such a name
     }
@@ -143,7 +146,7 @@ std::vector<User> Accounts::list(std::string_view q, std::string_view afterUsern
         "WHERE u.username_key > $1 AND (u.username_key LIKE $2 ESCAPE '\\' OR u.email_key LIKE $2 ESCAPE '\\')"
         " ORDER BY u.username_key LIMIT $3");
     static const std::string selectAll = selectUser("WHERE u.username_key > $1 ORDER BY u.username_key LIMIT $2");
-    const std::string after = FileName::searchKey(afterUsername), pattern = likePattern(FileName::searchKey(q));
+    const std::string after = keyOf(afterUsername), pattern = likePattern(keyOf(q));
     std::vector<User> users;
     database_.read([&](Session& session) {
         users.clear();
