@@ -11,9 +11,9 @@
 namespace chunkvault::catalog {
 
 struct DatabaseOptions {
-    std::string sqliteFile;   // one of
-    std::string postgresUrl;  // these two: "postgresql://user:password@host/name?sslmode=..."
-    int sessions = 16;        // connections at most
+    std::string sqliteFile;                         // one of
+    std::string postgresUrl;                        // these two: "postgresql://user:password@host/name?sslmode=..."
+    int sessions = 16;                              // connections at most
     std::chrono::milliseconds waitTimeout{10'000};  // for a free connection, and for locks
 };
 
@@ -35,8 +35,8 @@ class Database {
     Database& operator=(const Database&) = delete;
 
     // Runs work on a connection; it cannot write. Each statement sees one consistent snapshot. Throws what work throws;
-    // unavailable when the database cannot be reached or no connection was free in time. A connection that is found lost
-    // at the first statement is opened again, and work runs again: what it did before was without any answer.
+    // unavailable when the database cannot be reached or no connection was free in time. A connection that is found
+    // lost at the first statement is opened again, and work runs again: what it did before was without any answer.
     void read(const std::function<void(Session&)>& work);
 
     // Runs work in a transaction and returns when it is durably committed; a throw rolls all of it back.

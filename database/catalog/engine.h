@@ -85,10 +85,8 @@ class Pool {
         if (connection != nullptr && !connection->isReusable()) connection.reset();
         {
             const std::lock_guard lock(mutex_);
-            if (connection != nullptr)
-                free_.push_back(std::move(connection));
-            else
-                ++unopened_;
+            if (connection != nullptr) free_.push_back(std::move(connection));
+            else ++unopened_;
         }
         freed_.notify_one();
     }

@@ -1,7 +1,7 @@
 // One connection's statements: prepared once per connection on the native handle, typed in and out, errors mapped.
-// One SQL text serves both engines: $1 placeholders, RETURNING, ON CONFLICT, CTEs, window functions, CAST; no now(), ILIKE,
-// = ANY, ::type. A parameter whose type PostgreSQL cannot infer from its place ("$1 IS NULL", "SELECT $1") is written
-// CAST($1 AS BIGINT). Not thread-safe; lives inside Database::read and Database::write.
+// One SQL text serves both engines: $1 placeholders, RETURNING, ON CONFLICT, CTEs, window functions, CAST; no now(),
+// ILIKE, = ANY, ::type. A parameter that may be NULL where PostgreSQL cannot tell its type from its place ("$1 IS
+// NULL") is written CAST($1 AS BIGINT). Not thread-safe; lives inside Database::read and Database::write.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,12 @@ namespace chunkvault::catalog {
 enum class SqlFailure {
     unique,
     foreignKey,
-    check,           // or NOT NULL
-    serialization,   // or a deadlock: the transaction may succeed when it runs again
-    busy,            // a lock did not come in time, or the server has no room for more
+    check,          // or NOT NULL
+    serialization,  // or a deadlock: the transaction may succeed when it runs again
+    busy,           // a lock did not come in time, or the server has no room for more
     connectionLost,
-    full,            // the disk
-    badText,         // NUL, or not UTF-8
+    full,     // the disk
+    badText,  // NUL, or not UTF-8
     other,
 };
 
@@ -43,18 +43,18 @@ class SqlError : public Error {
 class Value {
   public:
     Value(std::nullopt_t) {}  // NOLINT(google-explicit-constructor): parameters are written in place
-    Value(std::int64_t number) : value_(number) {}                            // NOLINT(google-explicit-constructor)
-    Value(int number) : value_(std::int64_t{number}) {}                       // NOLINT(google-explicit-constructor)
-    Value(bool truth) : value_(std::int64_t{truth}) {}                        // NOLINT(google-explicit-constructor)
-    Value(std::string_view text) : value_(text) {}                            // NOLINT(google-explicit-constructor)
-    Value(const std::string& text) : value_(std::string_view(text)) {}        // NOLINT(google-explicit-constructor)
-    Value(const char* text) : value_(std::string_view(text)) {}               // NOLINT(google-explicit-constructor)
-    Value(const Sha256Digest& digest) : value_(Blob{digest.raw()}) {}         // NOLINT(google-explicit-constructor)
+    Value(std::int64_t number) : value_(number) {}                      // NOLINT(google-explicit-constructor)
+    Value(int number) : value_(std::int64_t{number}) {}                 // NOLINT(google-explicit-constructor)
+    Value(bool truth) : value_(std::int64_t{truth}) {}                  // NOLINT(google-explicit-constructor)
+    Value(std::string_view text) : value_(text) {}                      // NOLINT(google-explicit-constructor)
+    Value(const std::string& text) : value_(std::string_view(text)) {}  // NOLINT(google-explicit-constructor)
+    Value(const char* text) : value_(std::string_view(text)) {}         // NOLINT(google-explicit-constructor)
+    Value(const Sha256Digest& digest) : value_(Blob{digest.raw()}) {}   // NOLINT(google-explicit-constructor)
     template <typename IdType>
-        requires std::is_enum_v<IdType>
-    Value(IdType id) : value_(static_cast<std::int64_t>(id)) {}               // NOLINT(google-explicit-constructor)
+    requires std::is_enum_v<IdType> Value(IdType id)
+        : value_(static_cast<std::int64_t>(id)) {}  // NOLINT(google-explicit-constructor)
     template <typename T>
-    Value(const std::optional<T>& maybe) {                                    // NOLINT(google-explicit-constructor)
+    Value(const std::optional<T>& maybe) {  // NOLINT(google-explicit-constructor)
         if (maybe) *this = Value(*maybe);
     }
 
@@ -79,7 +79,9 @@ class Row {
 
     [[nodiscard]] bool truth(int column) const { return integer(column) != 0; }
     template <typename IdType>
-    [[nodiscard]] IdType id(int column) const { return static_cast<IdType>(integer(column)); }
+    [[nodiscard]] IdType id(int column) const {
+        return static_cast<IdType>(integer(column));
+    }
     [[nodiscard]] std::optional<std::int64_t> maybeInteger(int column) const {
         return isNull(column) ? std::nullopt : std::optional(integer(column));
     }
@@ -144,7 +146,8 @@ class Session {
     template <typename Each>
     std::int64_t queryWith(std::string_view sql, const Value* values, std::size_t count, Each& each) {
         return run(
-            sql, values, count, [](void* context, const Row& row) { (*static_cast<Each*>(context))(row); }, &each);
+            sql, values, count, [](void* context, const Row& row) { (*static_cast<Each*>(context))(row); },
+            const_cast<void*>(static_cast<const void*>(&each)));
     }
 };
 

@@ -2,8 +2,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <filesystem>
@@ -103,7 +105,8 @@ class SqliteRow : public Row {
 class SqliteSession : public Session {
   public:
     SqliteSession(const std::string& file, std::chrono::milliseconds busyTimeout)
-        : owner_(Poco::Data::SQLite::Connector().createSession(file)), db_(Poco::Data::SQLite::Utility::dbHandle(owner_)) {
+        : owner_(Poco::Data::SQLite::Connector().createSession(file)),
+          db_(Poco::Data::SQLite::Utility::dbHandle(owner_)) {
         sqlite3_extended_result_codes(db_, 1);
         sqlite3_busy_timeout(db_, static_cast<int>(busyTimeout.count()));
     }
@@ -195,7 +198,8 @@ class SqliteSession : public Session {
         for (int i = 1; i <= sqlite3_bind_parameter_count(handle); ++i) {
             const char* name = sqlite3_bind_parameter_name(handle, i);
             const std::size_t number = name == nullptr || name[0] != '$' ? 0 : std::strtoul(name + 1, nullptr, 10);
-            if (number == 0) throw SqlError(SqlFailure::other, "a placeholder is not $1, $2, ... in: " + std::string(sql));
+            if (number == 0)
+                throw SqlError(SqlFailure::other, "a placeholder is not $1, $2, ... in: " + std::string(sql));
             statement.valueOf.push_back(number - 1);
             statement.valueCount = std::max(statement.valueCount, number);
         }
@@ -229,7 +233,8 @@ class SqliteSession : public Session {
 
     Poco::Data::Session owner_;
     sqlite3* db_;
-    std::unordered_map<std::string, Statement, TextHash, std::equal_to<>> statements_;  // finalized before owner_ closes
+    std::unordered_map<std::string, Statement, TextHash, std::equal_to<>>
+        statements_;  // finalized before owner_ closes
     bool inTransaction_ = false;
     std::optional<SqlFailure> lostTo_;
 };
@@ -322,8 +327,14 @@ class SqliteEngine : public Engine {
         createPrivate(options.sqliteFile);
         auto session = openFile(options);
         session->script(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-            "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;");
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = "
+            "-8192;"
+            "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;");
+        std::string mode;
+        session->query("PRAGMA journal_mode = WAL", {}, [&](const Row& row) { mode = row.text(0); });
+        if (mode != "wal")
+            throw Error(ErrorCode::unavailable, "The database cannot be opened.",
+                        options.sqliteFile + " is on a file system without the shared memory that SQLite's WAL needs");
         return session;
     }
 
@@ -360,7 +371,7 @@ class SqliteEngine : public Engine {
     bool tryBatch(std::vector<Pending*>& batch) noexcept {
         try {
             writer_->begin();
-            for (Pending*& pending : batch) {
+            for (Pending* pending : batch) {
                 pending->error = nullptr;
                 try {
                     writer_->savepoint([&] { pending->work(*writer_); });

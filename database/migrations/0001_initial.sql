@@ -1,5 +1,5 @@
--- Lines that begin with "--sqlite" or "--postgres" are for that engine only; {id} is its self-numbering primary key and
--- {blob} its type for bytes. Times are microseconds UTC.
+-- Lines that begin with "--sqlite " or "--postgres " are for that engine only; {id} is its self-numbering primary key,
+-- {blob} its type for bytes, {key} its type for text that is compared and sorted bytewise. Times are microseconds UTC.
 
 CREATE TABLE vault (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -10,9 +10,9 @@ CREATE TABLE vault (
 CREATE TABLE users (
     id {id},
     username TEXT NOT NULL,
-    username_key TEXT NOT NULL UNIQUE,
+    username_key {key} NOT NULL UNIQUE,
     email TEXT NOT NULL,
-    email_key TEXT UNIQUE,               -- NULL when there is no address
+    email_key {key} UNIQUE,              -- NULL when there is no address
     password_hash TEXT NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('user', 'admin')),
     state TEXT NOT NULL CHECK (state IN ('active', 'disabled', 'deleting')),
@@ -62,7 +62,7 @@ CREATE TABLE api_tokens (
 CREATE INDEX api_tokens_user ON api_tokens (user_id);
 
 CREATE TABLE attempts (
-    attempt_key TEXT PRIMARY KEY,
+    attempt_key {key} PRIMARY KEY,
     count INTEGER NOT NULL,
     window_ends_at BIGINT NOT NULL
 );
@@ -128,7 +128,7 @@ CREATE TABLE files (
     kind INTEGER NOT NULL,               -- 0 folder, 1 file: folders sort first
     state TEXT NOT NULL CHECK (state IN ('reserved', 'live', 'trashed', 'purging')),
     name TEXT NOT NULL,
-    name_key TEXT NOT NULL,
+    name_key {key} NOT NULL,
     version BIGINT NOT NULL DEFAULT 0,
     size BIGINT NOT NULL DEFAULT 0,
     modified_at BIGINT NOT NULL,
@@ -137,10 +137,8 @@ CREATE TABLE files (
     trashed_at BIGINT
 );
 -- The children of a trashed folder stay live below it; only live entries can clash.
---sqlite CREATE UNIQUE INDEX files_name ON files (folder_id, kind, name_key, id) WHERE state = 'live';
---sqlite CREATE UNIQUE INDEX files_clash ON files (folder_id, name_key) WHERE state = 'live';
---postgres CREATE UNIQUE INDEX files_name ON files (folder_id, kind, name_key COLLATE "C", id) WHERE state = 'live';
---postgres CREATE UNIQUE INDEX files_clash ON files (folder_id, name_key COLLATE "C") WHERE state = 'live';
+CREATE UNIQUE INDEX files_clash ON files (folder_id, name_key) WHERE state = 'live';
+CREATE INDEX files_name ON files (folder_id, kind, name_key, id) WHERE state = 'live';
 CREATE INDEX files_folder ON files (folder_id);
 CREATE INDEX files_trash ON files (owner_id, trashed_at) WHERE state = 'trashed';
 CREATE INDEX files_purging ON files (id) WHERE state = 'purging';
@@ -163,7 +161,7 @@ CREATE TABLE uploads (
     state TEXT NOT NULL CHECK (state IN ('open', 'committed', 'ended')),
     folder_id BIGINT,
     name TEXT,
-    name_key TEXT,
+    name_key {key},
     size BIGINT,
     chunk_size BIGINT NOT NULL,
     modified_at BIGINT,

@@ -1,0 +1,324 @@
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "database/catalog/engine.h"
+
+namespace chunkvault::catalog {
+
+namespace {
+
+constexpr int maxAttempts = 5;
+constexpr int idleInTransactionMs = 60'000;
+constexpr Oid boolOid = 16, byteaOid = 17, bigintOid = 20, textOid = 25;  // of pg_type
+
+struct FreeResult {
+    void operator()(PGresult* result) const { PQclear(result); }
+};
+using Result = std::unique_ptr<PGresult, FreeResult>;
+
+struct CloseConnection {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+
+SqlFailure failureOf(std::string_view state) {
+    if (state == "23505") return SqlFailure::unique;
+    if (state == "23503") return SqlFailure::foreignKey;
+    if (state == "23514" || state == "23502") return SqlFailure::check;
+    if (state == "40001" || state == "40P01") return SqlFailure::serialization;
+    if (state == "53100") return SqlFailure::full;
+    if (state == "55P03" || state == "57014" || state.starts_with("53")) return SqlFailure::busy;
+    if (state == "22021") return SqlFailure::badText;
+    if ((state.starts_with("08") && state != "08P01") || state.starts_with("57P")) return SqlFailure::connectionLost;
+    return SqlFailure::other;
+}
+
+[[noreturn]] void throwType(int column, std::string_view expected) {
+    throw Error(ErrorCode::internal, "Something went wrong on the server.",
+                "column " + std::to_string(column) + " is not " + std::string(expected));
+}
+
+class PostgresRow : public Row {
+  public:
+    PostgresRow(const PGresult* result, int row) : result_(result), row_(row) {}
+
+    [[nodiscard]] bool isNull(int column) const override {
+        if (column < 0 || column >= PQnfields(result_)) throwType(column, "in the result");
+        return PQgetisnull(result_, row_, column) != 0;
+    }
+    [[nodiscard]] std::int64_t integer(int column) const override {
+        const std::string_view digits = value(column, "an integer");
+        if (PQftype(result_, column) == boolOid) return digits == "t" ? 1 : 0;
+        std::int64_t number = 0;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        if (error != std::errc() || end != digits.data() + digits.size()) throwType(column, "an integer");
+        return number;
+    }
+    [[nodiscard]] std::string text(int column) const override { return std::string(value(column, "text")); }
+    [[nodiscard]] Sha256Digest digest(int column) const override {
+        const std::string_view hex = value(column, "a digest");
+        const auto digest = hex.starts_with("\\x") ? Sha256Digest::fromHex(hex.substr(2)) : std::nullopt;
+        if (!digest) throwType(column, "a digest");
+        return *digest;
+    }
+
+  private:
+    [[nodiscard]] std::string_view value(int column, std::string_view expected) const {
+        if (isNull(column)) throwType(column, expected);
+        return {PQgetvalue(result_, row_, column), static_cast<std::size_t>(PQgetlength(result_, row_, column))};
+    }
+
+    const PGresult* result_;
+    int row_;
+};
+
+class PostgresSession : public Session {
+  public:
+    // Connects; throws Error unavailable without the password.
+    PostgresSession(const std::string& url, std::chrono::milliseconds lockTimeout) {
+        // What comes before dbname gives way to the URL, what comes after does not.
+        const std::array<const char*, 7> names = {"application_name",
+                                                  "connect_timeout",
+                                                  "keepalives_idle",
+                                                  "tcp_user_timeout",
+                                                  "dbname",
+                                                  "client_encoding",
+                                                  nullptr};
+        const std::array<const char*, 7> values = {"chunkvault", "5", "30", "60000", url.c_str(), "UTF8", nullptr};
+        connection_.reset(PQconnectdbParams(names.data(), values.data(), 1));
+        if (PQstatus(connection_.get()) != CONNECTION_OK)
+            throw Error(ErrorCode::unavailable, "The database cannot be reached. Try again in a few seconds.",
+                        std::string("cannot connect to PostgreSQL: ") + PQerrorMessage(connection_.get()))
+                .retryAfter(2);
+        PQsetNoticeProcessor(
+            connection_.get(), [](void*, const char*) {}, nullptr);
+        // A server set to lose acknowledged commits is not taken at its word; stricter settings than "on" stay.
+        script("SET default_transaction_read_only = on; SET bytea_output = hex; SET lock_timeout = " +
+               std::to_string(lockTimeout.count()) +
+               "; SET idle_in_transaction_session_timeout = " + std::to_string(idleInTransactionMs) +
+               "; SELECT set_config('synchronous_commit', 'on', false)"
+               " WHERE current_setting('synchronous_commit') IN ('off', 'local')");
+    }
+
+    [[nodiscard]] bool isReusable() const {
+        return !isLost() && PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+    }
+    [[nodiscard]] bool isLost() const { return PQstatus(connection_.get()) != CONNECTION_OK; }
+    // Statements that gave an answer since the last call.
+    [[nodiscard]] bool takeAnswered() { return std::exchange(answered_, false); }
+
+    [[nodiscard]] std::string_view forUpdate() const override { return " FOR UPDATE"; }
+    [[nodiscard]] bool isPostgres() const override { return true; }
+
+    void script(const std::string& sql) override { simple(sql.c_str()); }
+
+    void begin() { simple("BEGIN READ WRITE"); }
+    void commit() {
+        if (isLost()) throw SqlError(SqlFailure::connectionLost, "the connection was lost before COMMIT");
+        const Result result(PQexec(connection_.get(), "COMMIT"));
+        if (isLost() || result == nullptr) throw CommitUnknown(PQerrorMessage(connection_.get()));
+        check(result.get(), "COMMIT");
+        // A transaction in which a statement failed answers COMMIT with ROLLBACK, and calls that a success.
+        if (std::strcmp(PQcmdStatus(result.get()), "COMMIT") != 0)
+            throw SqlError(SqlFailure::other, "the transaction was rolled back: a statement in it had failed");
+    }
+    void rollback() noexcept {
+        if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) PQclear(PQexec(connection_.get(), "ROLLBACK"));
+    }
+
+  protected:
+    std::int64_t run(std::string_view sql, const Value* values, std::size_t count, RowCallback callback,
+                     void* context) override {
+        std::vector<const char*> starts(count);
+        std::vector<int> lengths(count);
+        std::vector<int> formats(count);
+        std::vector<Oid> types(count);
+        std::vector<std::array<char, 24>> numbers(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto& value = values[i].variant();
+            if (const auto* number = std::get_if<std::int64_t>(&value)) {
+                *std::to_chars(numbers[i].data(), numbers[i].data() + numbers[i].size() - 1, *number).ptr = '\0';
+                starts[i] = numbers[i].data();
+                types[i] = bigintOid;
+            } else if (const auto* text = std::get_if<std::string_view>(&value)) {
+                setBytes(*text, starts[i], lengths[i], formats[i]);
+                types[i] = textOid;
+            } else if (const auto* blob = std::get_if<Value::Blob>(&value)) {
+                setBytes(blob->bytes, starts[i], lengths[i], formats[i]);
+                types[i] = byteaOid;
+            }
+        }
+        const std::string& name = prepared(sql, types);
+        const Result result(PQexecPrepared(connection_.get(), name.c_str(), static_cast<int>(count), starts.data(),
+                                           lengths.data(), formats.data(), 0));
+        check(result.get(), sql);
+        if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
+            return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+        }
+        const int rows = PQntuples(result.get());
+        if (callback != nullptr)
+            for (int row = 0; row < rows; ++row) callback(context, PostgresRow(result.get(), row));
+        return rows;
+    }
+    void beginSavepoint() override { simple("SAVEPOINT s"); }
+    void rollbackSavepoint() noexcept override {
+        // If this fails, so does every later statement, and COMMIT.
+        PQclear(PQexec(connection_.get(), "ROLLBACK TO s; RELEASE s"));
+    }
+    void releaseSavepoint() override { simple("RELEASE s"); }
+
+  private:
+    // Binary: text and bytea are sent as they are, with their length.
+    static void setBytes(std::string_view bytes, const char*& start, int& length, int& format) {
+        start = bytes.empty() ? "" : bytes.data();
+        length = static_cast<int>(bytes.size());
+        format = 1;
+    }
+
+    // A NULL has no type of its own and takes that of its place; so a text with other NULLs is another statement.
+    const std::string& prepared(std::string_view sql, const std::vector<Oid>& types) {
+        key_.assign(sql);
+        for (const Oid type : types) key_ += static_cast<char>(type);
+        const auto found = statements_.find(key_);
+        if (found != statements_.end()) return found->second;
+        std::string name = "s" + std::to_string(statements_.size());
+        const std::string text(sql);
+        const Result result(
+            PQprepare(connection_.get(), name.c_str(), text.c_str(), static_cast<int>(types.size()), types.data()));
+        check(result.get(), sql);
+        return statements_.emplace(key_, std::move(name)).first->second;
+    }
+
+    void simple(const char* sql) {
+        const Result result(PQexec(connection_.get(), sql));
+        check(result.get(), sql);
+    }
+
+    void check(const PGresult* result, std::string_view sql) {
+        const ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+            answered_ = true;
+            return;
+        }
+        const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        const SqlFailure failure =
+            isLost() ? SqlFailure::connectionLost : failureOf(state == nullptr ? std::string_view() : state);
+        throw SqlError(failure, "PostgreSQL " + std::string(state == nullptr ? "" : state) + ": " +
+                                    PQerrorMessage(connection_.get()) + " in: " + std::string(sql));
+    }
+
+    std::unique_ptr<PGconn, CloseConnection> connection_;
+    std::unordered_map<std::string, std::string> statements_;  // text and types of the values to name
+    std::string key_;
+    bool answered_ = false;
+};
+
+std::unique_ptr<PostgresSession> connect(const DatabaseOptions& options) {
+    return std::make_unique<PostgresSession>(options.postgresUrl, options.waitTimeout);
+}
+
+void pauseBeforeAttempt(int attempt) {
+    thread_local std::minstd_rand random{std::random_device{}()};
+    std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution(500, 4000 * attempt)(random)));
+}
+
+class PostgresEngine : public Engine {
+  public:
+    explicit PostgresEngine(const DatabaseOptions& options)
+        : pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {
+        const auto lease = pool_.acquire();
+        (*lease).query("SELECT current_setting('server_encoding')", {}, [](const Row& row) {
+            if (row.text(0) != "UTF8")
+                throw Error(ErrorCode::unavailable, "The database cannot be opened.",
+                            "the PostgreSQL database has the encoding " + row.text(0) + "; it must be UTF8");
+        });
+    }
+
+    void read(const std::function<void(Session&)>& work) override {
+        auto lease = pool_.acquire();
+        (void)(*lease).takeAnswered();
+        for (int attempt = 1;; ++attempt) {
+            try {
+                return work(*lease);
+            } catch (const SqlError& error) {
+                const bool unanswered = !(*lease).takeAnswered();
+                if (error.failure() != SqlFailure::connectionLost || !unanswered || attempt == maxAttempts) throw;
+            }
+            lease.reopen();
+        }
+    }
+
+    void write(const std::function<void(Session&)>& work) override {
+        auto lease = pool_.acquire();
+        for (int attempt = 1;; ++attempt) {
+            SqlFailure failure;
+            try {
+                (*lease).begin();
+                work(*lease);
+                return (*lease).commit();
+            } catch (const SqlError& error) {
+                (*lease).rollback();
+                failure = error.failure();
+                if (attempt == maxAttempts) throw;
+                if (failure != SqlFailure::serialization && failure != SqlFailure::connectionLost) throw;
+            } catch (...) {
+                (*lease).rollback();
+                throw;
+            }
+            if (failure == SqlFailure::connectionLost) lease.reopen();
+            else pauseBeforeAttempt(attempt);
+        }
+    }
+
+    void migrate(const std::function<void(Session&)>& work) override {
+        constexpr std::int64_t lockNumber = 0x4368'756e'6b56;  // "ChunkV"
+        write([&](Session& session) {
+            session.script("SET LOCAL lock_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = 0");
+            session.query("SELECT 1 FROM pg_advisory_xact_lock($1)", {lockNumber}, [](const Row&) {});
+            work(session);
+        });
+    }
+
+    [[nodiscard]] bool isPostgres() const override { return true; }
+
+    [[nodiscard]] Timestamp now() override {
+        Timestamp now = 0;
+        read([&](Session& session) {
+            session.query("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", {},
+                          [&](const Row& row) { now = row.integer(0); });
+        });
+        return now;
+    }
+
+  private:
+    Pool<PostgresSession> pool_;
+};
+
+// A URL that does not parse would be quoted, password and all, in libpq's message.
+void requireUrl(const std::string& url) {
+    char* message = nullptr;
+    PQconninfoOption* options = PQconninfoParse(url.c_str(), &message);
+    PQfreemem(message);
+    const bool parsed = options != nullptr;
+    PQconninfoFree(options);
+    if (!parsed || !(url.starts_with("postgresql://") || url.starts_with("postgres://")))
+        throw Error(ErrorCode::unavailable, "The database cannot be reached.",
+                    "DATABASE_URL cannot be parsed; it looks like postgresql://user:password@host/name");
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> openPostgres(const DatabaseOptions& options) {
+    requireUrl(options.postgresUrl);
+    return std::make_unique<PostgresEngine>(options);
+}
+
+}  // namespace chunkvault::catalog
