@@ -35,7 +35,9 @@ void trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std:
     session.query(
         "SELECT v.n, v.content_id, c.size FROM versions v JOIN contents c ON c.id = v.content_id WHERE v.file_id = $1"
         " ORDER BY v.n DESC LIMIT 1000 OFFSET $2",
-        {file, keep}, [&](const Row& row) { old.push_back({row.integer(0), row.id<ContentId>(1), row.integer(2)}); });
+        {file, keep}, [&](const Row& row) {
+            old.push_back({row.integer(0), row.id<ContentId>(1), row.integer(2)});
+        });
     for (const Old& version : old) {
         session.execute("DELETE FROM versions WHERE file_id = $1 AND n = $2", {file, version.number});
         dropContentIfUnused(session, version.content);
@@ -49,7 +51,8 @@ AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentI
                         Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota) {
     const Current current = currentVersion(session, file);
     if (current.content == content) {
-        session.execute("UPDATE versions SET modified_at = $1 WHERE file_id = $2 AND n = $3", {modifiedAt, file, current.number});
+        session.execute("UPDATE versions SET modified_at = $1 WHERE file_id = $2 AND n = $3",
+                        {modifiedAt, file, current.number});
         session.execute("UPDATE files SET modified_at = $1, updated_at = $2 WHERE id = $3", {modifiedAt, now, file});
         return {current.number, false};
     }
@@ -67,9 +70,11 @@ AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentI
 
 void dropContentIfUnused(Session& session, ContentId content) {
     session.execute(
-        "DELETE FROM content_chunks WHERE content_id = $1 AND NOT EXISTS (SELECT 1 FROM versions WHERE content_id = $1)",
+        "DELETE FROM content_chunks WHERE content_id = $1 AND NOT EXISTS (SELECT 1 FROM versions WHERE content_id = "
+        "$1)",
         {content});
-    session.execute("DELETE FROM contents WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM versions WHERE content_id = $1)", {content});
+    session.execute("DELETE FROM contents WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM versions WHERE content_id = $1)",
+                    {content});
 }
 
 }  // namespace chunkvault::catalog

@@ -11,8 +11,8 @@ struct AddedVersion {
     bool isNew;
 };
 // Makes content the current version of file, which is live or becomes so. The same content as the current version makes
-// no new one: only the times are brought up to date. Versions beyond limits.versionsKeep go, oldest first, and give their
-// bytes back before the new one takes its own. Throws quotaExceeded.
+// no new one: only the times are brought up to date. Versions beyond limits.versionsKeep go, oldest first, and give
+// their bytes back before the new one takes its own. Throws quotaExceeded.
 AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
                         Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota);
 
