@@ -151,8 +151,8 @@ FileId FolderPaths::make(FileId base, std::span<const FileName> path) {
                 throw Error(ErrorCode::nameTaken, "\"" + name.text() + "\" on the way is a file, not a folder. Choose another path.");
             at = {existing->id, depth};
         } else {
-            if (depth > limits_.maxDepth)
-                throw Error(ErrorCode::invalidValue, "Folders may lie at most " + std::to_string(limits_.maxDepth) + " deep.");
+            requireDepth(depth, limits_.maxDepth);
+            madeAny_ = true;
             const FileId parent = at.id;
             session_.query(
                 "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"

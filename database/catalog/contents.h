@@ -57,6 +57,7 @@ class FolderPaths {
 
     // The last folder of path below base. Throws notFound (base), nameTaken (a file is in the way), invalidValue (depth).
     [[nodiscard]] FileId make(FileId base, std::span<const FileName> path);
+    [[nodiscard]] bool madeAny() const { return madeAny_; }
     // What was looked up may have been rolled back.
     void forget() { known_.clear(); }
 
@@ -69,6 +70,7 @@ class FolderPaths {
     UserId owner_;
     const TreeLimits& limits_;
     Timestamp now_;
+    bool madeAny_ = false;
     std::unordered_map<std::string, Known> known_;  // by base and the keys on the way
 };
 

@@ -25,24 +25,17 @@ Current currentVersion(Session& session, FileId file) {
     return *current;
 }
 
+StoredVersion storedVersionOf(const Row& row) {
+    return {row.integer(0), row.id<ContentId>(1), row.integer(2), row.integer(3)};
+}
+
 void trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::int64_t defaultQuota) {
-    struct Old {
-        std::int64_t number;
-        ContentId content;
-        std::int64_t size;
-    };
-    std::vector<Old> old;
+    std::vector<StoredVersion> old;
     session.query(
-        "SELECT v.n, v.content_id, c.size FROM versions v JOIN contents c ON c.id = v.content_id WHERE v.file_id = $1"
-        " ORDER BY v.n DESC LIMIT 1000 OFFSET $2",
-        {file, keep}, [&](const Row& row) {
-            old.push_back({row.integer(0), row.id<ContentId>(1), row.integer(2)});
-        });
-    for (const Old& version : old) {
-        session.execute("DELETE FROM versions WHERE file_id = $1 AND n = $2", {file, version.number});
-        dropContentIfUnused(session, version.content);
-        addUsed(session, owner, -version.size, defaultQuota);
-    }
+        "SELECT v.n, v.content_id, c.size, v.modified_at FROM versions v JOIN contents c ON c.id = v.content_id"
+        " WHERE v.file_id = $1 ORDER BY v.n DESC LIMIT 1000 OFFSET $2",
+        {file, keep}, [&](const Row& row) { old.push_back(storedVersionOf(row)); });
+    for (const StoredVersion& version : old) removeVersion(session, owner, file, version, defaultQuota);
 }
 
 }  // namespace
@@ -66,6 +59,23 @@ AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentI
     trimVersions(session, owner, file, limits.versionsKeep, defaultQuota);
     addUsed(session, owner, size, defaultQuota);
     return {number, true};
+}
+
+StoredVersion requireVersion(Session& session, FileId file, std::int64_t number) {
+    std::optional<StoredVersion> version;
+    session.query(
+        "SELECT v.n, v.content_id, c.size, v.modified_at FROM versions v JOIN contents c ON c.id = v.content_id"
+        " WHERE v.file_id = $1 AND v.n = $2",
+        {file, number}, [&](const Row& row) { version = storedVersionOf(row); });
+    if (!version) throw Error(ErrorCode::notFound, "This file has no such version, or it was deleted.");
+    return *version;
+}
+
+void removeVersion(Session& session, OwnerRow& owner, FileId file, const StoredVersion& version,
+                   std::int64_t defaultQuota) {
+    session.execute("DELETE FROM versions WHERE file_id = $1 AND n = $2", {file, version.number});
+    dropContentIfUnused(session, version.content);
+    addUsed(session, owner, -version.size, defaultQuota);
 }
 
 void dropContentIfUnused(Session& session, ContentId content) {

@@ -16,6 +16,18 @@ struct AddedVersion {
 AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
                         Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota);
 
+struct StoredVersion {
+    std::int64_t number;
+    ContentId content;
+    std::int64_t size;
+    Timestamp modifiedAt;
+};
+// Throws notFound.
+[[nodiscard]] StoredVersion requireVersion(Session& session, FileId file, std::int64_t number);
+// Deletes the version and gives its bytes back, whatever the file's current version is.
+void removeVersion(Session& session, OwnerRow& owner, FileId file, const StoredVersion& version,
+                   std::int64_t defaultQuota);
+
 // Deletes the content and its list of chunks when no version refers to it. The chunks themselves are for collection.
 void dropContentIfUnused(Session& session, ContentId content);
 

@@ -1,0 +1,159 @@
+#include "database/catalog/bulk.h"
+#include "database/catalog/contents.h"
+#include "database/catalog/database.h"
+#include "database/catalog/entries.h"
+#include "database/catalog/folders.h"
+#include "database/catalog/rows.h"
+#include "database/catalog/tree.h"
+#include "database/catalog/versions.h"
+
+namespace chunkvault::catalog {
+
+namespace {
+
+void place(Session& session, FileId file, FileId folder, const FileName& name, Timestamp now) {
+    session.execute("UPDATE files SET folder_id = $1, name = $2, name_key = $3, updated_at = $4 WHERE id = $5",
+                    {folder, name.text(), name.key(), now, file});
+}
+
+// False when everything is as change asks already.
+bool changeOne(Session& session, UserId owner, FileId file, const Change& change, Timestamp now,
+               const TreeLimits& limits) {
+    const Entry entry = requireChangeable(session, owner, file);
+    const FileId folder = change.folder.value_or(*entry.folder);
+    const FileName name = change.name ? *change.name : FileName::parse(entry.name);
+    const bool timed = change.modifiedAt && *change.modifiedAt != entry.modifiedAt;
+    const bool moved = folder != *entry.folder;
+    if (!timed && !moved && name.text() == entry.name) return false;
+
+    if (moved) {
+        const int depth = requireLiveFolder(session, owner, folder);
+        if (liesWithin(session, owner, folder, file))
+            throw Error(ErrorCode::conflict, "A folder cannot be moved into itself or a folder below it.");
+        requireDepth(depth + 1 + heightOf(session, entry), limits.maxDepth);
+    }
+    place(session, file, folder, placeFor(session, folder, name, change.onConflict, file), now);
+    if (timed) {
+        session.execute("UPDATE files SET modified_at = $1 WHERE id = $2", {*change.modifiedAt, file});
+        session.execute("UPDATE versions SET modified_at = $1 WHERE file_id = $2 AND n = $3",
+                        {*change.modifiedAt, file, entry.version});
+    }
+    return true;
+}
+
+void trashOne(Session& session, UserId owner, FileId file, Timestamp now) {
+    (void)requireChangeable(session, owner, file);
+    session.execute("UPDATE files SET state = 'trashed', trashed_at = $1 WHERE id = $2", {now, file});
+}
+
+bool isLiveFolder(Session& session, UserId owner, FileId folder) { return liesWithin(session, owner, folder, folder); }
+
+void restoreOne(Session& session, const OwnerRow& owner, FileId file, std::optional<FileId> toFolder,
+                OnConflict onConflict, Timestamp now, const TreeLimits& limits) {
+    const auto [entry, inTrash] = findEntry(session, owner.id, file);
+    if (!inTrash) throw Error(ErrorCode::notFound, "There is nothing with this id in the trash.");
+    const FileId before = *entry.folder;
+    const FileId folder = toFolder ? *toFolder : isLiveFolder(session, owner.id, before) ? before : owner.root;
+    const int depth = requireLiveFolder(session, owner.id, folder);
+    requireDepth(depth + 1 + heightOf(session, entry), limits.maxDepth);
+    place(session, file, folder, placeFor(session, folder, FileName::parse(entry.name), onConflict), now);
+    session.execute("UPDATE files SET state = 'live', trashed_at = NULL WHERE id = $1", {file});
+}
+
+}  // namespace
+
+Entry Tree::makeFolders(UserId owner, FileId base, std::span<const FileName> path, bool* created) {
+    std::optional<Entry> entry;
+    bool made = false;
+    database_.write([&](Session& session) {
+        (void)lockOwner(session, owner);
+        FolderPaths folders(session, owner, limits_, clock_());
+        const FileId last = folders.make(base, path);
+        made = folders.madeAny();
+        if (made) bumpSeq(session, owner);
+        entry = requireLive(session, owner, last);
+    });
+    if (created != nullptr) *created = made;
+    return std::move(*entry);
+}
+
+Entry Tree::change(UserId owner, FileId file, const Change& change) {
+    std::optional<Entry> entry;
+    database_.write([&](Session& session) {
+        (void)lockOwner(session, owner);
+        if (changeOne(session, owner, file, change, clock_(), limits_)) bumpSeq(session, owner);
+        entry = requireLive(session, owner, file);
+    });
+    return std::move(*entry);
+}
+
+void Tree::moveToTrash(UserId owner, FileId file) {
+    database_.write([&](Session& session) {
+        (void)lockOwner(session, owner);
+        trashOne(session, owner, file, clock_());
+        bumpSeq(session, owner);
+    });
+}
+
+Entry Tree::restore(UserId owner, FileId file, std::optional<FileId> toFolder, OnConflict onConflict) {
+    std::optional<Entry> entry;
+    database_.write([&](Session& session) {
+        const OwnerRow row = lockOwner(session, owner);
+        restoreOne(session, row, file, toFolder, onConflict, clock_(), limits_);
+        bumpSeq(session, owner);
+        entry = requireLive(session, owner, file);
+    });
+    return std::move(*entry);
+}
+
+std::vector<BulkResult> Tree::moveAll(UserId owner, std::span<const FileId> files, FileId toFolder,
+                                      OnConflict onConflict) {
+    const Change change{std::nullopt, toFolder, std::nullopt, onConflict};
+    return forEach(database_, owner, files, [&](Session& session, const OwnerRow&, FileId file) {
+        return changeOne(session, owner, file, change, clock_(), limits_);
+    });
+}
+
+std::vector<BulkResult> Tree::trashAll(UserId owner, std::span<const FileId> files) {
+    return forEach(database_, owner, files, [&](Session& session, const OwnerRow&, FileId file) {
+        trashOne(session, owner, file, clock_());
+        return true;
+    });
+}
+
+std::vector<BulkResult> Tree::restoreAll(UserId owner, std::span<const FileId> files, OnConflict onConflict) {
+    return forEach(database_, owner, files, [&](Session& session, const OwnerRow& row, FileId file) {
+        restoreOne(session, row, file, std::nullopt, onConflict, clock_(), limits_);
+        return true;
+    });
+}
+
+Entry Tree::restoreVersion(UserId owner, FileId file, std::int64_t number) {
+    std::optional<Entry> entry;
+    database_.write([&](Session& session) {
+        const Timestamp now = clock_();
+        OwnerRow row = lockOwner(session, owner);
+        entry = requireLive(session, owner, file);
+        const StoredVersion old = requireVersion(session, file, number);
+        if (old.content == entry->content) return;
+        addVersion(session, row, file, old.content, old.size, old.modifiedAt, now, limits_, defaultQuota_);
+        bumpSeq(session, owner);
+        entry = requireLive(session, owner, file);
+    });
+    return std::move(*entry);
+}
+
+void Tree::deleteVersion(UserId owner, FileId file, std::int64_t number) {
+    database_.write([&](Session& session) {
+        OwnerRow row = lockOwner(session, owner);
+        const Entry entry = requireLive(session, owner, file);
+        const StoredVersion old = requireVersion(session, file, number);
+        if (number == entry.version)
+            throw Error(ErrorCode::conflict,
+                        "The current version cannot be deleted. Restore another one first, or delete the file.");
+        removeVersion(session, row, file, old, defaultQuota_);
+        bumpSeq(session, owner);
+    });
+}
+
+}  // namespace chunkvault::catalog
