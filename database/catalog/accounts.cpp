@@ -225,7 +225,7 @@ int Accounts::finishDeleted() {
         ready.clear();
         session.query(
             "SELECT u.id FROM users u WHERE u.state = 'deleting' AND NOT EXISTS (SELECT 1 FROM files f WHERE f.owner_id = u.id"
-            " AND f.folder_id IS NOT NULL) LIMIT 100",
+            " AND f.id <> u.root_id) LIMIT 100",
             {}, [&](const Row& row) { ready.push_back(row.id<UserId>(0)); });
     });
     for (const UserId user : ready)

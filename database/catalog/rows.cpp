@@ -10,8 +10,30 @@ void requireRoom(const OwnerRow& owner, std::int64_t bytes, std::int64_t default
     const std::int64_t quota = owner.quota.value_or(defaultQuota);
     if (bytes <= 0 || quota == 0) return;
     if (owner.used + owner.reserved > quota - bytes)
-        throw Error(ErrorCode::quotaExceeded, "Your quota of " + std::to_string(quota) +
-                                                  " bytes is used up. Delete files, empty the trash, or ask for more room.");
+        throw Error(ErrorCode::quotaExceeded,
+                    "Your quota of " + std::to_string(quota) +
+                        " bytes is used up. Delete files, empty the trash, or ask for more room.");
+}
+
+[[noreturn]] void refuseUnknown() { throw Error(ErrorCode::notFound, "There is no such account."); }
+
+struct Locked {
+    OwnerRow row;
+    bool deleting;
+};
+
+Locked lockUser(Session& session, UserId owner) {
+    static const std::string sqlite = "SELECT root_id, quota, used, reserved, seq, state FROM users WHERE id = $1";
+    static const std::string postgres = sqlite + " FOR UPDATE";
+    std::optional<Locked> found;
+    session.query(session.isPostgres() ? postgres : sqlite, {owner}, [&](const Row& row) {
+        found = Locked{
+            {owner, row.id<FileId>(0), row.maybeInteger(1), row.integer(2), row.integer(3), row.integer(4)},
+            row.text(5) == "deleting",
+        };
+    });
+    if (!found) refuseUnknown();
+    return *found;
 }
 
 EntryState stateOf(std::string_view text) {
@@ -23,18 +45,16 @@ EntryState stateOf(std::string_view text) {
 }  // namespace
 
 OwnerRow lockOwner(Session& session, UserId owner) {
-    static const std::string sqlite =
-        "SELECT root_id, quota, used, reserved, seq FROM users WHERE id = $1 AND state <> 'deleting'";
-    static const std::string postgres = sqlite + " FOR UPDATE";
-    std::optional<OwnerRow> found;
-    session.query(session.isPostgres() ? postgres : sqlite, {owner}, [&](const Row& row) {
-        found = OwnerRow{owner, row.id<FileId>(0), row.maybeInteger(1), row.integer(2), row.integer(3), row.integer(4)};
-    });
-    if (!found) throw Error(ErrorCode::notFound, "There is no such account.");
-    return *found;
+    const auto [row, deleting] = lockUser(session, owner);
+    if (deleting) refuseUnknown();
+    return row;
 }
 
-void bumpSeq(Session& session, UserId owner) { session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {owner}); }
+OwnerRow lockOwnerInAnyState(Session& session, UserId owner) { return lockUser(session, owner).row; }
+
+void bumpSeq(Session& session, UserId owner) {
+    session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {owner});
+}
 
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
     if (bytes == 0) return;

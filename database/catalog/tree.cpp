@@ -69,16 +69,6 @@ class PageFiller {
     PageKey last_{};
 };
 
-// A pattern for LIKE ... ESCAPE '\' that matches every text with part in it.
-std::string patternOf(const std::string& part) {
-    std::string pattern = "%";
-    for (const char c : part) {
-        if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-        pattern += c;
-    }
-    return pattern + '%';
-}
-
 const std::string& versionSql() {
     static const std::string sql =
         "SELECT v.n, v.content_id, c.size, c.root, c.sha256, c.sha256_verified, c.chunk_count, v.modified_at, "
@@ -158,7 +148,7 @@ Page Tree::search(UserId owner, const SearchQuery& query) {
         "WHERE f.owner_id = $1 AND f.state = 'live' AND f.folder_id IS NOT NULL AND f.folder_id NOT IN (SELECT id FROM "
         "gone)"
         " AND f.name_key LIKE $2 ESCAPE '\\' AND (f.name_key, f.id) > ($3, $4) ORDER BY f.name_key, f.id LIMIT $5";
-    const std::string pattern = patternOf(FileName::searchKey(query.text));
+    const std::string pattern = likePattern(FileName::searchKey(query.text));
     Page page;
     database_.read([&](Session& session) {
         page = {};

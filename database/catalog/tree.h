@@ -1,5 +1,6 @@
 // Folders, files, versions and trash of one owner. Every change takes the owner's lock and raises the owner's seq.
-// An id of another owner, of nothing, or (except where said) of something in the trash or being purged is Error notFound.
+// An id of another owner, of nothing, or (except where said) of something in the trash or being purged is Error notFound;
+// of a file whose first upload is not committed: notYetComplete.
 // Thread-safe.
 #pragma once
 
@@ -21,7 +22,7 @@ enum class SortBy { name, size, modifiedAt };
 struct ListQuery {
     FileId folder;
     SortBy sort = SortBy::name;  // folders first, then the key, then name_key bytewise, then id
-    bool descending = false;
+    bool descending = false;       // all but folders first
     int limit = 100;
     std::optional<PageKey> after;
 };
@@ -67,13 +68,15 @@ class Tree {
     Entry makeFolders(UserId owner, FileId base, std::span<const FileName> path, bool* created = nullptr);
     // Rename and move. Into itself or below: conflict. The root: conflict. Names clash: nameTaken.
     Entry change(UserId owner, FileId file, const Change& change);
-    // No bytes move; folders with all below (current versions only). Counts against the quota.
+    // No bytes move; folders with all below (current versions only). Counts against the quota. Into itself or below, and
+    // the root: conflict.
     Entry copy(UserId owner, FileId file, FileId toFolder, std::optional<FileName> name, OnConflict onConflict);
 
     void moveToTrash(UserId owner, FileId file);
-    // To where it was, or toFolder; if that is gone, to the root. On a clash keepBoth renames, fail throws nameTaken.
+    // To toFolder, which has to be live; or where it was, or the root if that is gone. Also something below a trashed
+    // folder. On a clash keepBoth renames, fail throws nameTaken.
     Entry restore(UserId owner, FileId file, std::optional<FileId> toFolder, OnConflict onConflict);
-    // Deletes something in the trash for good.
+    // Deletes something in the trash for good. What lies below it and was put into the trash before stays there.
     void purge(UserId owner, FileId file);
     int emptyTrash(UserId owner);  // how many top entries
 
@@ -93,7 +96,7 @@ class Tree {
     [[nodiscard]] bool isWithin(UserId owner, FileId file, FileId folder);
 
     // Sweeps. Each takes away at most limit rows and says how many; 0: nothing is left to do.
-    int purgeStep(int limit);                           // rows below purging entries, contents that no version has
+    int purgeStep(int limit);                           // rows of purging entries and below, with contents that no version has
     int expireTrash(Timestamp trashedBefore, int limit);
 
     // used and reserved of every owner as their rows sum up, for the test that they never drift.

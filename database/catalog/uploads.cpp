@@ -256,7 +256,7 @@ int Uploads::expire(int limit) {
     database_.read([&](Session& session) { over = expiredUploads(session, clock_(), limit); });
     for (const OpenUpload& upload : over)
         database_.write([&](Session& session) {
-            OwnerRow owner = lockOwner(session, upload.owner);
+            OwnerRow owner = lockOwnerInAnyState(session, upload.owner);
             const auto now = openUploadOf(session, upload.id);
             if (!now || now->expiresAt > clock_()) return;
             if (now->state == UploadState::open) endUpload(session, owner, *now, defaultQuota_);
