@@ -27,6 +27,7 @@ class FormFile {
         }
     }
 
+    // file says where to and how; what the bytes say is filled in here.
     catalog::CommittedFile commit(catalog::NewFile file) {
         file.size = size_;
         file.firstChunk = 0;
@@ -98,11 +99,10 @@ std::string fieldText(http::MultipartReader& parts, const std::string& name) {
 void uploadForm(Services& services, Call& call) {
     http::MultipartReader parts(*call.request.body, call.request.header("Content-Type").value_or(""));
     FormFile content(services, call.owner());
-    catalog::NewFile file;
     std::optional<FileName> name;
-    file.folder = call.user().root;
-    file.modifiedAt = services.clock();
-    file.onConflict = catalog::OnConflict::version;
+    catalog::FileId folder = call.user().root;
+    Timestamp modifiedAt = services.clock();
+    catalog::OnConflict policy = catalog::OnConflict::version;
     while (parts.next()) {
         const std::string field = parts.name();
         if (field == "file") {
@@ -112,24 +112,31 @@ void uploadForm(Services& services, Call& call) {
             name = FileName::parse(*parts.filename());
             content.readFrom(parts);
         } else if (field == "folder_id") {
-            file.folder = static_cast<catalog::FileId>(parseId(fieldText(parts, field)));
+            folder = static_cast<catalog::FileId>(parseId(fieldText(parts, field)));
         } else if (field == "modified_at") {
             const auto time = parseRfc3339(fieldText(parts, field));
             if (!time) throw Error(ErrorCode::invalidValue, "\"modified_at\" must be a time such as 2026-01-31T12:00:00Z (RFC 3339).");
-            file.modifiedAt = *time;
+            modifiedAt = *time;
         } else if (field == "on_conflict") {
-            const std::string policy = fieldText(parts, field);
-            if (policy != "version" && policy != "keep_both" && policy != "fail")
+            const std::string text = fieldText(parts, field);
+            if (text != "version" && text != "keep_both" && text != "fail")
                 throw Error(ErrorCode::invalidValue, "\"on_conflict\" must be one of: version, keep_both, fail.");
-            file.onConflict = parseOnConflict(policy);
+            policy = parseOnConflict(text);
         } else {
             throw Error(ErrorCode::invalidValue,
                         "The form's fields are file, folder_id, modified_at and on_conflict; it has another one. Leave it out.");
         }
     }
     if (!name) throw Error(ErrorCode::invalidValue, "The form has no \"file\". Send the bytes as the part \"file\".");
-    file.name = *name;
-    call.sendJson(201, committedJson(content.commit(std::move(file))));
+    call.sendJson(201, committedJson(content.commit({.folder = folder,
+                                                     .folders = {},
+                                                     .name = *name,
+                                                     .size = 0,
+                                                     .firstChunk = 0,
+                                                     .chunkCount = 0,
+                                                     .sha256 = {},
+                                                     .modifiedAt = modifiedAt,
+                                                     .onConflict = policy})));
 }
 
 }  // namespace chunkvault::server
