@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("common", "database", "storagenode", "worker", "server", "desktop")
 # What any room but common may include from another room.
 DOORS = ("common", "database/catalog", "storagenode/client", "worker/queue")
-# Wires the parts of all rooms.
-MAIN = "server/main.cpp"
+# Wire the parts of all rooms into one process.
+WIRING = ("server/main.cpp", "server/embedded")
 
 # A library's headers, where they may be included, and where not.
 HOMES = [
@@ -36,7 +36,7 @@ def complaints(path, text):
     for kind, target in INCLUDE.findall(text):
         if kind == '"':
             other = target.split("/")[0]
-            if other == room or path == MAIN:
+            if other == room or any(within(path, wiring) for wiring in WIRING):
                 continue
             if other not in ROOMS:
                 yield f'{path}: "{target}" is not a path from the project\'s folder to a room'

@@ -1,4 +1,4 @@
-#include "server/settings.h"
+#include "server/embedded/settings.h"
 
 #include "common/error/error.h"
 

@@ -1,4 +1,4 @@
-#include "server/local_stores.h"
+#include "server/embedded/local_stores.h"
 
 #include <algorithm>
 
