@@ -39,6 +39,10 @@ void CatalogTest::reopen() {
     database_.emplace(options());
 }
 
+User CatalogTest::makeUser(const std::string& name) {
+    return Accounts(database(), clock()).create({.username = name, .email = "", .passwordHash = "hash"});
+}
+
 std::optional<std::int64_t> CatalogTest::number(std::string_view sql, std::initializer_list<Value> values) {
     std::optional<std::int64_t> result;
     database().read([&](Session& session) {

@@ -1,0 +1,372 @@
+// What Database promises when many use it at once, when a connection is lost, and when the disk or the pool is full.
+#include <sys/stat.h>
+
+#include <atomic>
+#include <barrier>
+#include <filesystem>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "database/catalog/database.h"
+#include "tests/catalog/catalog_fixture.h"
+#include "tests/support/postgres.h"
+
+namespace chunkvault::catalog {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Counts with the table of attempts: a key and a number.
+class EngineTest : public CatalogTest {
+  protected:
+    static void add(Session& session, const std::string& key) {
+        session.execute(
+            "INSERT INTO attempts (attempt_key, count, window_ends_at) VALUES ($1, 1, 0)"
+            " ON CONFLICT (attempt_key) DO UPDATE SET count = attempts.count + 1",
+            {key});
+    }
+    [[nodiscard]] std::int64_t countOf(const std::string& key) {
+        return number("SELECT count FROM attempts WHERE attempt_key = $1", {key}).value_or(0);
+    }
+    // Ends every server process of this test's connections but the one it uses, as a restart of PostgreSQL does.
+    void endBackends() {
+        test::executeSql(options().postgresUrl,
+                         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                         " WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    }
+};
+
+template <typename Work>
+void onThreads(int count, Work work) {
+    std::barrier start(count);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < count; ++i)
+        threads.emplace_back([&, i] {
+            start.arrive_and_wait();
+            work(i);
+        });
+}
+
+TEST_P(EngineTest, EveryAcknowledgedWriteOfManyThreadsIsThereAndNoFailedOne) {
+    constexpr int threads = 16, rounds = 20;
+    std::atomic<int> failed = 0;
+    onThreads(threads, [&](int i) {
+        for (int round = 0; round < rounds; ++round) {
+            const bool fails = (i + round) % 5 == 0;
+            try {
+                database().write([&](Session& session) {
+                    add(session, "sum");
+                    add(session, "thread " + std::to_string(i));
+                    if (fails) throw std::runtime_error("this one does not");
+                });
+                EXPECT_FALSE(fails);
+            } catch (const std::runtime_error& error) {
+                EXPECT_TRUE(fails);
+                EXPECT_STREQ(error.what(), "this one does not");
+                ++failed;
+            }
+        }
+    });
+    reopen();
+    EXPECT_EQ(countOf("sum"), threads * rounds - failed);
+    EXPECT_EQ(number("SELECT SUM(count) FROM attempts WHERE attempt_key <> $1", {"sum"}), threads * rounds - failed);
+}
+
+TEST_P(EngineTest, AFailedStatementOfOneWorkDoesNotTouchTheOthers) {
+    makeUser("taken");
+    std::atomic<int> refused = 0;
+    onThreads(8, [&](int i) {
+        try {
+            database().write([&](Session& session) {
+                add(session, "sum");
+                if (i % 2 == 0) session.execute("INSERT INTO users SELECT * FROM users");
+            });
+        } catch (const SqlError& error) {
+            EXPECT_EQ(error.failure(), SqlFailure::unique);
+            ++refused;
+        }
+    });
+    EXPECT_EQ(refused, 4);
+    EXPECT_EQ(countOf("sum"), 4);
+}
+
+TEST_P(EngineTest, AWorkSeesWhatIsCommittedAndItsOwnChanges) {
+    database().write([](Session& session) { add(session, "a"); });
+    database().write([&](Session& session) {
+        add(session, "a");
+        session.query("SELECT count FROM attempts", {}, [](const Row& row) { EXPECT_EQ(row.integer(0), 2); });
+        EXPECT_EQ(countOf("a"), 1) << "another connection sees it before COMMIT";
+    });
+    EXPECT_EQ(countOf("a"), 2);
+}
+
+TEST_P(EngineTest, ReadsDoNotWaitForAWriter) {
+    std::promise<void> writing, readDone;
+    std::jthread writer([&] {
+        database().write([&](Session& session) {
+            add(session, "a");
+            writing.set_value();
+            readDone.get_future().wait();
+        });
+    });
+    writing.get_future().wait();
+    EXPECT_EQ(countOf("a"), 0);
+    readDone.set_value();
+    writer.join();
+    EXPECT_EQ(countOf("a"), 1);
+}
+
+TEST_P(EngineTest, AReadWaitsForAConnectionAndGivesUpInTime) {
+    DatabaseOptions small = options();
+    small.sessions = 1;
+    small.waitTimeout = 50ms;
+    Database narrow(small);
+    narrow.read([&](Session&) {
+        // On a thread of its own: one thread never needs two.
+        auto second = std::async(std::launch::async, [&] { return errorOf([&] { narrow.read([](Session&) {}); }); });
+        EXPECT_EQ(second.get(), ErrorCode::unavailable);
+    });
+
+    small.waitTimeout = 10s;
+    Database patient(small);
+    std::promise<void> holding;
+    std::jthread holder([&] {
+        patient.read([&](Session&) {
+            holding.set_value();
+            std::this_thread::sleep_for(20ms);
+        });
+    });
+    holding.get_future().wait();
+    int rows = 0;
+    patient.read([&](Session& session) { session.query("SELECT 1", {}, [&](const Row&) { ++rows; }); });
+    EXPECT_EQ(rows, 1);
+}
+
+TEST_P(EngineTest, AWriteWaitsForAnotherAndGivesUpInTime) {
+    const User user = makeUser("somebody");
+    DatabaseOptions hasty = options();
+    hasty.waitTimeout = 50ms;
+    Database second(hasty);
+    const auto change = [&](Session& session) {
+        session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {user.id});
+    };
+    second.write([&](Session& session) {
+        change(session);
+        auto other = std::async(std::launch::async, [&] { return errorOf([&] { second.write(change); }); });
+        EXPECT_EQ(other.get(), ErrorCode::unavailable);
+    });
+    second.write(change);
+    EXPECT_EQ(number("SELECT seq FROM users WHERE id = $1", {user.id}), 2);
+}
+
+CATALOG_SUITE(EngineTest);
+
+class SqliteEngineTest : public EngineTest {};
+
+TEST_P(SqliteEngineTest, TheFilesAreReadableByTheOwnerOnly) {
+    database().write([](Session& session) { add(session, "a"); });
+    int files = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::path(options().sqliteFile).parent_path())) {
+        struct stat status {};
+        ASSERT_EQ(::stat(entry.path().c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 0777, 0600u) << entry.path();
+        ++files;
+    }
+    EXPECT_GE(files, 2);
+}
+
+TEST_P(SqliteEngineTest, TheJournalIsSyncedWithEveryCommitAndForeignKeysHold) {
+    database().write([](Session& session) {
+        session.query("PRAGMA synchronous", {}, [](const Row& row) { EXPECT_EQ(row.integer(0), 2); });
+        session.query("PRAGMA journal_mode", {}, [](const Row& row) { EXPECT_EQ(row.text(0), "wal"); });
+        session.query("PRAGMA foreign_keys", {}, [](const Row& row) { EXPECT_EQ(row.integer(0), 1); });
+    });
+}
+
+TEST_P(SqliteEngineTest, WorksThatComeWhileAnotherCommitsShareOneTransaction) {
+    std::promise<void> leading;
+    std::atomic<int> queued = 0;
+    std::jthread leader([&] {
+        database().write([&](Session&) {
+            leading.set_value();
+            while (queued < 8) std::this_thread::yield();
+            std::this_thread::sleep_for(20ms);  // the last one steps from queued to its place in the queue
+        });
+    });
+    leading.get_future().wait();
+    // A savepoint inside a shared transaction: the first work's change is seen by the last one before COMMIT.
+    std::atomic<int> seenUncommitted = 0;
+    onThreads(8, [&](int) {
+        ++queued;
+        database().write([&](Session& session) {
+            std::int64_t inside = 0;
+            session.query("SELECT COALESCE(SUM(count), 0) FROM attempts", {},
+                          [&](const Row& row) { inside = row.integer(0); });
+            if (inside > countOf("a")) ++seenUncommitted;
+            add(session, "a");
+        });
+    });
+    EXPECT_EQ(countOf("a"), 8);
+    EXPECT_GT(seenUncommitted, 0);
+}
+
+TEST_P(SqliteEngineTest, ATransactionThatSqliteTookAwayFailsOnlyTheWorkThatLostIt) {
+    std::promise<void> leading;
+    std::atomic<int> queued = 0, lost = 0;
+    std::jthread leader([&] {
+        database().write([&](Session&) {
+            leading.set_value();
+            while (queued < 6) std::this_thread::yield();
+            std::this_thread::sleep_for(20ms);
+        });
+    });
+    leading.get_future().wait();
+    onThreads(6, [&](int i) {
+        ++queued;
+        try {
+            database().write([&](Session& session) {
+                add(session, "a");
+                if (i == 3) session.script("ROLLBACK");
+            });
+        } catch (const Error&) {
+            ++lost;
+        }
+    });
+    leader.join();
+    EXPECT_EQ(lost, 1);
+    EXPECT_EQ(countOf("a"), 5);
+}
+
+TEST_P(SqliteEngineTest, AFullDiskIsSaidAndReadsAndLaterWritesGoOn) {
+    database().write([](Session& session) {
+        add(session, "a");
+        session.script("PRAGMA max_page_count = 1");  // as many as there are now: SQLite never goes below
+    });
+    const auto fill = [&] {
+        database().write([](Session& session) {
+            for (int i = 0; i < 2000; ++i) add(session, std::string(200, 'x') + std::to_string(i));
+        });
+    };
+    EXPECT_EQ(errorOf(fill), ErrorCode::storageFull);
+    EXPECT_EQ(countOf("a"), 1);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM attempts"), 1);
+    database().write([](Session& session) { session.script("PRAGMA max_page_count = 1000000"); });
+    fill();
+    EXPECT_EQ(number("SELECT COUNT(*) FROM attempts"), 2001);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, SqliteEngineTest, testing::Values(EngineKind::sqlite), nameOfEngine);
+
+class PostgresEngineTest : public EngineTest {};
+
+TEST_P(PostgresEngineTest, ALostIdleConnectionIsReplacedUnnoticed) {
+    database().write([](Session& session) { add(session, "a"); });
+    endBackends();
+    EXPECT_EQ(countOf("a"), 1);
+    endBackends();
+    database().write([](Session& session) { add(session, "a"); });
+    EXPECT_EQ(countOf("a"), 2);
+}
+
+TEST_P(PostgresEngineTest, AWriteWhoseConnectionIsLostBeforeCommitRunsAgainOnANewOne) {
+    int runs = 0;
+    database().write([&](Session& session) {
+        add(session, "a");
+        if (++runs == 1) {
+            endBackends();
+            add(session, "a");
+        }
+    });
+    EXPECT_EQ(runs, 2);
+    EXPECT_EQ(countOf("a"), 1);
+}
+
+TEST_P(PostgresEngineTest, ALossAtCommitIsUnknownAndNotRetried) {
+    int runs = 0;
+    EXPECT_THROW(database().write([&](Session& session) {
+        ++runs;
+        add(session, "a");
+        endBackends();
+    }),
+                 CommitUnknown);
+    EXPECT_EQ(runs, 1);
+    EXPECT_LE(countOf("a"), 1);
+}
+
+TEST_P(PostgresEngineTest, AReadThatHasHadRowsIsNotRepeated) {
+    database().write([](Session& session) { add(session, "a"); });
+    int rows = 0;
+    EXPECT_EQ(errorOf([&] {
+                  database().read([&](Session& session) {
+                      session.query("SELECT count FROM attempts", {}, [&](const Row&) { ++rows; });
+                      endBackends();
+                      session.query("SELECT count FROM attempts", {}, [&](const Row&) { ++rows; });
+                  });
+              }),
+              ErrorCode::unavailable);
+    EXPECT_EQ(rows, 1);
+}
+
+TEST_P(PostgresEngineTest, ADeadlockIsResolvedByRunningOneAgain) {
+    const User a = makeUser("a"), b = makeUser("b");
+    const auto touch = [](Session& session, const User& user) {
+        session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {user.id});
+    };
+    std::barrier firstLocks(2);
+    std::atomic<int> runs = 0;
+    onThreads(2, [&](int i) {
+        bool first = true;
+        database().write([&](Session& session) {
+            ++runs;
+            touch(session, i == 0 ? a : b);
+            if (std::exchange(first, false)) firstLocks.arrive_and_wait();
+            touch(session, i == 0 ? b : a);
+        });
+    });
+    EXPECT_EQ(runs, 3);
+    EXPECT_EQ(number("SELECT SUM(seq) FROM users"), 4);
+}
+
+TEST_P(PostgresEngineTest, AStatementErrorThatWasSwallowedDoesNotCommit) {
+    EXPECT_EQ(errorOf([&] {
+                  database().write([](Session& session) {
+                      add(session, "a");
+                      try {
+                          session.execute("SELECT nothing FROM nowhere");
+                      } catch (const SqlError&) {
+                      }
+                  });
+              }),
+              ErrorCode::internal);
+    EXPECT_EQ(countOf("a"), 0);
+}
+
+TEST_P(PostgresEngineTest, TextThatIsNotUtf8IsRefusedAsAValue) {
+    EXPECT_EQ(errorOf([&] { database().write([](Session& session) { add(session, "\xff\xfe"); }); }),
+              ErrorCode::invalidValue);
+}
+
+TEST_P(PostgresEngineTest, AServerThatCannotBeReachedIsNamedWithoutThePassword) {
+    for (const std::string url :
+         {"postgresql://user:geheim@127.0.0.1:1/none?connect_timeout=1", "postgresql://user:geheim@[broken/none",
+          "host=127.0.0.1 password=geheim", "geheim"}) {
+        DatabaseOptions nowhere;
+        nowhere.postgresUrl = url;
+        try {
+            Database database(nowhere);
+            ADD_FAILURE() << url;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::unavailable);
+            EXPECT_THAT(error.privateDetail(), testing::Not(testing::HasSubstr("geheim")));
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PostgresEngineTest, testing::Values(EngineKind::postgres), nameOfEngine);
+
+}  // namespace
+}  // namespace chunkvault::catalog
