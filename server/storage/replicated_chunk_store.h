@@ -52,8 +52,8 @@ enum class ReplicaFault {
 };
 
 // Thread-safe. A store that does not answer holds up a call no longer than the limits say; its threads keep working on
-// what they began, and until they are done it is passed over. Memory for bytes that such a store still holds counts
-// against the chunk buffers.
+// what they began, and until they are done it is passed over. What such a store still holds counts against the chunk
+// buffers, which must outlive this.
 class ReplicatedChunkStore {
   public:
     // Called on the threads of the calls below, before these return; several at once. They must not throw.

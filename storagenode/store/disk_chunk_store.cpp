@@ -63,15 +63,14 @@ std::optional<NamedChunk> parseFileName(const std::string& name) {
     return NamedChunk{*id, generation};
 }
 
+// At every start, and synced even when they are there: whoever made them may have been killed before the sync. All of
+// them, so that no put ever has to make one.
 void makeStoreFolders(Disk& disk) {
-    bool madeAny = false;
     for (const std::string& folder : {chunksFolder, recordsFolder, trashFolder, temporaryFolder})
-        madeAny = disk.makeFolder(folder) || madeAny;
-    if (madeAny) disk.syncFolder("");
-    // All at once, so that no put ever has to make one.
-    if (disk.list(chunksFolder).size() >= 256) return;
+        disk.makeFolder(folder);
     for (int byte = 0; byte < 256; ++byte) disk.makeFolder(fanOutFolder(static_cast<std::uint8_t>(byte)));
     disk.syncFolder(chunksFolder);
+    disk.syncFolder("");
 }
 
 void requireEmpty(Disk& disk) {
@@ -132,14 +131,14 @@ StoreIdentity readMarker(Disk& disk) {
     return identity;
 }
 
-// Reads on to the end; false when the file cannot be read or see says so.
+// Shows see every block to the end; false when the file cannot be read.
 template <typename See>
 bool readThrough(DiskFile& file, See&& see) {
     const auto block = std::make_unique_for_overwrite<char[]>(readBlockBytes);
     try {
         for (std::uint64_t offset = 0;;) {
             const std::size_t n = file.read(offset, {block.get(), readBlockBytes});
-            if (!see(offset, std::span<const char>(block.get(), n))) return false;
+            see(std::span<const char>(block.get(), n));
             if (n < readBlockBytes) return true;
             offset += n;
         }
@@ -150,23 +149,20 @@ bool readThrough(DiskFile& file, See&& see) {
 }
 
 bool hasBytes(DiskFile& file, std::span<const char> bytes) {
-    if (file.stat().sizeBytes != bytes.size()) return false;
     file.forgetCached();
-    return readThrough(file, [&](std::uint64_t offset, std::span<const char> block) {
-        return offset + block.size() <= bytes.size() &&
-               std::memcmp(bytes.data() + offset, block.data(), block.size()) == 0;
+    if (file.stat().sizeBytes != bytes.size()) return false;
+    bool same = true;
+    const bool read = readThrough(file, [&](std::span<const char> block) {
+        same = same && block.size() <= bytes.size() && std::memcmp(bytes.data(), block.data(), block.size()) == 0;
+        if (same) bytes = bytes.subspan(block.size());
     });
+    return read && same && bytes.empty();
 }
 
 bool hasHash(DiskFile& file, const ChunkId& id) {
     file.forgetCached();
     Sha256Stream hash;
-    return readThrough(file,
-                       [&](std::uint64_t, std::span<const char> block) {
-                           hash.update(block);
-                           return true;
-                       }) &&
-           hash.finish() == id;
+    return readThrough(file, [&](std::span<const char> block) { hash.update(block); }) && hash.finish() == id;
 }
 
 Error missing(const ChunkId& id) {
@@ -227,17 +223,22 @@ StoreIdentity DiskChunkStore::format(Disk& disk, const std::string& vaultId, con
     if (isFormatted(disk))
         throw Error(ErrorCode::conflict, "The folder " + disk.description() + " is a store already.");
     requireEmpty(disk);
-    makeStoreFolders(disk);
     const StoreIdentity identity{vaultId, nodeId, newUuid()};
     const wire::Json document = {{"format", formatNumber},
                                  {"vault_id", identity.vaultId},
                                  {"node_id", identity.nodeId},
                                  {"store_id", identity.storeId}};
+    disk.makeFolder(temporaryFolder);
     disk.unlink(markerTemporaryPath);
     TemporaryFile marker(disk, markerTemporaryPath, document.dump(2) + "\n");
     marker.sync();
     marker.renameTo(markerPath);
-    disk.syncFolder("");
+    try {
+        disk.syncFolder("");
+    } catch (const Error&) {
+        disk.unlink(markerPath);
+        throw;
+    }
     return identity;
 }
 
@@ -290,8 +291,13 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
     for (const PutItem* item : items) ids.push_back(item->chunk.id());
     const auto claim = claims_.claim(std::move(ids));
 
+    struct Raised {
+        ChunkId id;
+        Generation from, to;
+    };
     std::vector<Fresh> fresh;
     fresh.reserve(items.size());
+    std::vector<Raised> raised;
     std::uint64_t freshBytes = 0;
     for (const PutItem* item : items) {
         const ChunkId& id = item->chunk.id();
@@ -302,7 +308,10 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
             copy->file->touch();
             copy->file->sync();
             if (hasBytes(*copy->file, item->chunk.bytes())) {
-                if (item->generation > copy->generation) rename(id, copy->generation, item->generation);
+                if (item->generation > copy->generation) {
+                    rename(id, copy->generation, item->generation);
+                    raised.push_back({id, copy->generation, item->generation});
+                }
                 continue;
             }
             over = copy->generation;
@@ -330,19 +339,24 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
         try {
             disk_->syncFolder(fanOutFolder(folder));
         } catch (const Error&) {
-            // A later sync of this folder may claim success for names that this one lost: a repeat writes them anew.
+            // A later sync of this folder may claim success for names that this one lost: a repeat makes them anew.
             for (const Fresh& f : fresh)
-                if (firstByteOf(f.item->chunk.id()) == folder)
-                    takeBack(f.item->chunk.id(), std::max(f.over, f.item->generation));
+                if (firstByteOf(f.item->chunk.id()) == folder) takeBack(f.item->chunk.id(), f.over, f.item->generation);
+            for (const Raised& r : raised)
+                if (firstByteOf(r.id) == folder) takeBack(r.id, r.from, r.to);
             throw;
         }
     }
 }
 
-void DiskChunkStore::takeBack(const ChunkId& id, Generation generation) noexcept {
+void DiskChunkStore::takeBack(const ChunkId& id, Generation from, Generation to) noexcept {
     try {
-        disk_->unlink(chunkPath(id, generation));
-        noteGeneration(id, std::nullopt);
+        if (from > 0 && from < to) {
+            rename(id, to, from);
+        } else {
+            disk_->unlink(chunkPath(id, std::max(from, to)));
+            noteGeneration(id, std::nullopt);
+        }
     } catch (...) {  // NOLINT(bugprone-empty-catch): the caller is told of the failure that led here
     }
 }
@@ -362,31 +376,49 @@ Chunk DiskChunkStore::get(const ChunkId& id, std::size_t size, ChunkBuffer buffe
 bool DiskChunkStore::has(const ChunkId& id) { return find(id).has_value(); }
 
 bool DiskChunkStore::remove(const ChunkId& id, Generation generation) {
-    return moveToTrash(id, generation, std::nullopt);
+    return removeUnless(id, generation, std::nullopt);
 }
 
 bool DiskChunkStore::removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) {
-    return moveToTrash(id, generation, putBefore);
+    return removeUnless(id, generation, putBefore);
 }
 
-bool DiskChunkStore::moveToTrash(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore) {
+bool DiskChunkStore::removeUnless(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore) {
     requireMarker();
     const auto claim = claims_.claim({id});
-    while (auto copy = findClaimed(id)) {
+    auto copy = findClaimed(id);
+    if (!copy) {
+        // Whoever removed it may have been killed before the syncs.
+        disk_->syncFolder(trashFolder);
+        disk_->syncFolder(fanOutFolder(firstByteOf(id)));
+    }
+    for (; copy; copy = findClaimed(id)) {
         if (copy->generation > generation) return false;
         if (putBefore && copy->file->stat().modifiedAt >= *putBefore) return false;
         // Its time in the trash begins now, and must not be forgotten.
         copy->file->touch();
         copy->file->sync();
-        copy->file.reset();
-        disk_->rename(chunkPath(id, copy->generation),
-                      trashFolder + '/' + id.toHex() + '.' + std::to_string(generation));
-        noteGeneration(id, std::nullopt);
+        moveToTrash(id, copy->generation, id.toHex() + '.' + std::to_string(generation));
     }
-    // Also when there was no copy: the sync of an earlier removal may have failed.
-    disk_->syncFolder(trashFolder);
-    disk_->syncFolder(fanOutFolder(firstByteOf(id)));
     return true;
+}
+
+void DiskChunkStore::moveToTrash(const ChunkId& id, Generation generation, const std::string& name) {
+    const std::string from = chunkPath(id, generation), to = trashFolder + '/' + name;
+    disk_->rename(from, to);
+    noteGeneration(id, std::nullopt);
+    try {
+        disk_->syncFolder(trashFolder);
+        disk_->syncFolder(fanOutFolder(firstByteOf(id)));
+    } catch (const Error&) {
+        // As in putSome: a repeat moves it anew.
+        try {
+            disk_->rename(to, from);
+            noteGeneration(id, generation);
+        } catch (...) {  // NOLINT(bugprone-empty-catch): the caller is told of the failure that led here
+        }
+        throw;
+    }
 }
 
 CopyState DiskChunkStore::check(const ChunkId& id, std::uint64_t size) {
@@ -405,13 +437,10 @@ bool DiskChunkStore::moveAside(const ChunkId& id) {
         copy->file->sync();
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a file that cannot even be synced goes all the same
     }
-    const std::string stem = trashFolder + '/' + id.toHex() + ".bad-";
+    const std::string stem = id.toHex() + ".bad-";
     int number = 1;
-    while (disk_->stat(stem + std::to_string(number))) ++number;
-    disk_->rename(chunkPath(id, copy->generation), stem + std::to_string(number));
-    noteGeneration(id, std::nullopt);
-    disk_->syncFolder(trashFolder);
-    disk_->syncFolder(fanOutFolder(firstByteOf(id)));
+    while (disk_->stat(trashFolder + '/' + stem + std::to_string(number))) ++number;
+    moveToTrash(id, copy->generation, stem + std::to_string(number));
     return true;
 }
 
@@ -438,7 +467,6 @@ FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
         ++purged.files;
         purged.bytes += status->sizeBytes;
     }
-    if (purged.files > 0) disk_->syncFolder(trashFolder);
     return purged;
 }
 

@@ -96,9 +96,11 @@ class DiskChunkStore final : public MaintainedStore {
     void requireRoom(std::uint64_t bytes);
     // Distinct chunks, by id, at most openFiles.
     void putSome(std::span<const PutItem* const> items);
-    void takeBack(const ChunkId& id, Generation generation) noexcept;
+    // Undoes what a put at generation to did over a copy at from (0: none): renames back, or deletes what it wrote.
+    void takeBack(const ChunkId& id, Generation from, Generation to) noexcept;
     void rename(const ChunkId& id, Generation from, Generation to);
-    bool moveToTrash(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore);
+    bool removeUnless(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore);
+    void moveToTrash(const ChunkId& id, Generation generation, const std::string& name);
 
     // The first without the chunk's claim: it can miss a copy that is being renamed. The second needs the claim.
     [[nodiscard]] std::optional<Copy> find(const ChunkId& id);
