@@ -24,13 +24,13 @@ struct ListQuery {
     SortBy sort = SortBy::name;  // folders first, then the key, then name_key bytewise, then id
     bool descending = false;       // all but folders first
     int limit = 100;
-    std::optional<PageKey> after;
+    std::optional<PageKey> after = std::nullopt;
 };
 
 struct SearchQuery {
     std::string text;  // part of a name, compared case-folded; wildcards have no meaning
     int limit = 100;
-    std::optional<PageKey> after;  // sorted by name_key, then id
+    std::optional<PageKey> after = std::nullopt;  // sorted by name_key, then id
 };
 
 struct TreeLimits {
