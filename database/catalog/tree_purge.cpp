@@ -60,35 +60,45 @@ Removed removeVersions(Session& session, FileId file) {
     return removed;
 }
 
-std::int64_t purgeRows(Session& session, UserId user, int limit, std::int64_t defaultQuota) {
-    struct Purging {
-        FileId id;
-        bool isFile;
-    };
-    OwnerRow owner = lockOwnerInAnyState(session, user);
+struct Purging {
+    FileId id;
+    bool isFile;
+};
+
+std::vector<Purging> purgingOf(Session& session, UserId owner, std::int64_t limit) {
     std::vector<Purging> purging;
     session.query("SELECT id, kind FROM files WHERE state = 'purging' AND owner_id = $1 ORDER BY id LIMIT $2",
-                  {user, limit}, [&](const Row& row) {
+                  {owner, limit}, [&](const Row& row) {
                       purging.push_back({row.id<FileId>(0), row.truth(1)});
                   });
-    std::int64_t rows = 0;
-    std::int64_t bytes = 0;
-    for (const Purging& entry : purging) {
-        if (rows >= limit) break;
+    return purging;
+}
+
+// Stops after limit rows, but takes a content with all its chunks.
+std::int64_t purgeRows(Session& session, UserId user, int limit, std::int64_t defaultQuota) {
+    OwnerRow owner = lockOwnerInAnyState(session, user);
+    Removed removed;
+    const auto purge = [&](const Purging& entry) {
         if (entry.isFile) {
-            const Removed removed = removeVersions(session, entry.id);
-            rows += removed.rows;
-            bytes += removed.bytes;
+            const Removed versions = removeVersions(session, entry.id);
+            removed.rows += versions.rows;
+            removed.bytes += versions.bytes;
         } else {
-            rows += detachChildren(session, entry.id, owner.root, static_cast<int>(limit - rows));
-            if (rows >= limit) break;
+            removed.rows += detachChildren(session, entry.id, owner.root, static_cast<int>(limit - removed.rows));
+            if (removed.rows >= limit) return;  // there may be more
         }
         removeRow(session, entry.id);
-        ++rows;
+        ++removed.rows;
+    };
+    while (removed.rows < limit) {
+        const auto purging = purgingOf(session, user, limit - removed.rows);
+        if (purging.empty()) break;
+        for (const Purging& entry : purging)
+            if (removed.rows < limit) purge(entry);
     }
-    addUsed(session, owner, -bytes, defaultQuota);
-    if (rows > 0) bumpSeq(session, user);
-    return rows;
+    addUsed(session, owner, -removed.bytes, defaultQuota);
+    if (removed.rows > 0) bumpSeq(session, user);
+    return removed.rows;
 }
 
 // What was marked is out of every list, so that its bytes may as well be given back by the sweep when this fails.
