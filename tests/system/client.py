@@ -93,11 +93,19 @@ class Client:
         body = {"username": username, "email": email or f"{username}@example.org", "password": password}
         return self.post("/auth/register", body, expect=201).json()
 
-    def login(self, username, password):
-        answer = self.post("/auth/login", {"username": username, "password": password}, expect=200).json()
+    def login(self, username, password, **more):
+        answer = self.post("/auth/login", {"username": username, "password": password, **more}, expect=200).json()
         self.token, self.refresh_token = answer["access_token"], answer["refresh_token"]
         self.user_id = answer["user_id"]
         return answer
+
+    def try_login(self, username, password):
+        """As login(), but None when the server refuses the password."""
+        try:
+            return self.login(username, password)
+        except UnexpectedAnswer as refusal:
+            assert refusal.status == 401, refusal
+            return None
 
     def refresh(self):
         answer = self.post("/auth/refresh", {"refresh_token": self.refresh_token}, expect=200).json()

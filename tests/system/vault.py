@@ -11,6 +11,8 @@ from client import Client
 from services import free_port
 
 ADMIN_PASSWORD = "the first admin password"
+CHANGED_ADMIN_PASSWORD = "the second admin password"
+QUICK = {"BCRYPT_COST": 4, "LOGIN_LIMIT_ADDRESS": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
 READY_DEADLINE_S = 60
 STOP_DEADLINE_S = 60
 SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
@@ -22,8 +24,8 @@ def server_program():
 
 
 class Vault:
-    """folder: where its data and its log are. settings: environment variables, on top of DATA_DIR, HOST, PORT and
-    ADMIN_PASSWORD; None leaves one out. The port stays the same over restarts."""
+    """folder: where its data and its log are. settings: environment variables, on top of DATA_DIR, HOST, PORT,
+    ADMIN_PASSWORD and QUICK; None leaves one out. The port stays the same over restarts."""
 
     def __init__(self, folder, **settings):
         self.folder = Path(folder)
@@ -32,7 +34,7 @@ class Vault:
         self.log = self.folder / "server.log"
         self.port = free_port()
         self.settings = {"DATA_DIR": self.data, "HOST": "127.0.0.1", "PORT": self.port,
-                         "ADMIN_PASSWORD": ADMIN_PASSWORD, **settings}
+                         "ADMIN_PASSWORD": ADMIN_PASSWORD, **QUICK, **settings}
         self.process = None
         self.wrapper = []  # a command in front of the server's that keeps the process id: ["strace", "-D", "-f", ...]
 
@@ -117,8 +119,10 @@ class Vault:
         return client
 
     def admin(self):
+        """A client that is logged in as admin, whose first password is changed at the first time."""
         client = self.client()
-        client.login("admin", ADMIN_PASSWORD)
+        if client.try_login("admin", CHANGED_ADMIN_PASSWORD) is None:
+            client.login("admin", ADMIN_PASSWORD, new_password=CHANGED_ADMIN_PASSWORD)
         return client
 
     def memory_peak_bytes(self):
