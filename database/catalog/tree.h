@@ -1,7 +1,6 @@
 // Folders, files, versions and trash of one owner. Every change takes the owner's lock and raises the owner's seq.
-// An id of another owner, of nothing, or (except where said) of something in the trash or being purged is Error notFound;
-// of a file whose first upload is not committed: notYetComplete.
-// Thread-safe.
+// An id of another owner, of nothing, or (except where said) of something in the trash or being purged is Error
+// notFound; of a file whose first upload is not committed: notYetComplete. Thread-safe.
 #pragma once
 
 #include <optional>
@@ -22,7 +21,7 @@ enum class SortBy { name, size, modifiedAt };
 struct ListQuery {
     FileId folder;
     SortBy sort = SortBy::name;  // folders first, then the key, then name_key bytewise, then id
-    bool descending = false;       // all but folders first
+    bool descending = false;     // all but folders first
     int limit = 100;
     std::optional<PageKey> after = std::nullopt;
 };
@@ -34,8 +33,8 @@ struct SearchQuery {
 };
 
 struct TreeLimits {
-    int maxDepth = 100;               // folders inside each other
-    int maxEntriesAtOnce = 10'000;    // of one copy
+    int maxDepth = 100;             // folders inside each other
+    int maxEntriesAtOnce = 10'000;  // of one copy
     int versionsKeep = 10;
 };
 
@@ -68,8 +67,8 @@ class Tree {
     Entry makeFolders(UserId owner, FileId base, std::span<const FileName> path, bool* created = nullptr);
     // Rename and move. Into itself or below: conflict. The root: conflict. Names clash: nameTaken.
     Entry change(UserId owner, FileId file, const Change& change);
-    // No bytes move; folders with all below (current versions only). Counts against the quota. Into itself or below, and
-    // the root: conflict.
+    // No bytes move; folders with all below (current versions only). Counts against the quota. Into itself or below,
+    // and the root: conflict.
     Entry copy(UserId owner, FileId file, FileId toFolder, std::optional<FileName> name, OnConflict onConflict);
 
     void moveToTrash(UserId owner, FileId file);
@@ -81,7 +80,8 @@ class Tree {
     int emptyTrash(UserId owner);  // how many top entries
 
     // Each id is its own savepoint in one transaction: the good ones happen.
-    std::vector<BulkResult> moveAll(UserId owner, std::span<const FileId> files, FileId toFolder, OnConflict onConflict);
+    std::vector<BulkResult> moveAll(UserId owner, std::span<const FileId> files, FileId toFolder,
+                                    OnConflict onConflict);
     std::vector<BulkResult> trashAll(UserId owner, std::span<const FileId> files);
     std::vector<BulkResult> restoreAll(UserId owner, std::span<const FileId> files, OnConflict onConflict);
     std::vector<BulkResult> purgeAll(UserId owner, std::span<const FileId> files);
@@ -96,7 +96,7 @@ class Tree {
     [[nodiscard]] bool isWithin(UserId owner, FileId file, FileId folder);
 
     // Sweeps. Each takes away at most limit rows and says how many; 0: nothing is left to do.
-    int purgeStep(int limit);                           // rows of purging entries and below, with contents that no version has
+    int purgeStep(int limit);  // rows of purging entries and below, with contents that no version has
     int expireTrash(Timestamp trashedBefore, int limit);
 
     // used and reserved of every owner as their rows sum up, for the test that they never drift.
