@@ -12,6 +12,7 @@ from services import free_port
 
 ADMIN_PASSWORD = "the first admin password"
 CHANGED_ADMIN_PASSWORD = "the second admin password"
+PASSWORD = "correct horse battery"  # of every account that a test makes
 QUICK = {"BCRYPT_COST": 4, "LOGIN_LIMIT_ADDRESS": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
 READY_DEADLINE_S = 60
 STOP_DEADLINE_S = 60
@@ -111,7 +112,7 @@ class Vault:
     def client(self, url=None):
         return Client(url or self.url)
 
-    def user(self, username="alice", password="correct horse battery"):
+    def user(self, username="alice", password=PASSWORD):
         """A client that is registered and logged in."""
         client = self.client()
         client.register(username, password)

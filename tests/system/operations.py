@@ -1,0 +1,212 @@
+"""One request for each operation of /openapi.json. The tests that walk all operations are made from this table."""
+
+import dataclasses
+import itertools
+import json
+
+from client import content_digest, root_of, sha256
+from vault import PASSWORD
+
+MARK = "owners-secret"  # in the name of everything an owner has, so that it is found in an answer of somebody else
+
+
+@dataclasses.dataclass
+class Ask:
+    """A request that succeeds when the owner sends it. options: as for Client.call()."""
+
+    method: str
+    path: str
+    options: dict = dataclasses.field(default_factory=dict)
+
+    def send(self, client, **more):
+        return client.call(self.method, self.path, **self.options, **more)
+
+
+class World:
+    """An account with something of each kind, made when a request needs it."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, vault, role="user"):
+        self.vault = vault
+        self.admin = vault.admin()
+        self.username = f"{MARK}-{next(self.numbers)}"
+        self.admin.post("/admin/users", {"username": self.username, "password": PASSWORD, "role": role,
+                                         "must_change_password": False})
+        self.owner = vault.client()
+        self.owner.login(self.username, PASSWORD)
+
+    def name(self):
+        return f"{MARK} {next(self.numbers)}"
+
+    def file(self, data=b"content", **fields):
+        return self.owner.upload_multipart(self.name(), data, **fields)["file_id"]
+
+    def two_versions(self):
+        name = self.name()
+        self.owner.upload_multipart(name, b"first")
+        return self.owner.upload_multipart(name, b"second")["file_id"]
+
+    def folder(self):
+        return self.owner.make_folder(self.name())["id"]
+
+    def trashed(self):
+        file_id = self.file()
+        self.owner.delete(f"/files/{file_id}")
+        return file_id
+
+    def upload(self, data=b"content"):
+        return self.owner.start_upload(self.name(), self.name(), len(data))
+
+    def full_upload(self, data=b"content"):
+        upload = self.upload(data)
+        upload.put(0, data)
+        return upload
+
+    def share(self, file_id=None, **options):
+        return self.owner.share(file_id or self.file(), **options)
+
+    def shared_folder(self):
+        folder = self.folder()
+        return self.share(folder)["share_token"], self.file(folder_id=folder)
+
+    def other_user(self):
+        body = {"username": f"other-{next(self.numbers)}", "password": PASSWORD}
+        return self.admin.post("/admin/users", body).json()["user_id"]
+
+    def session(self):
+        again = self.vault.client()
+        again.login(self.username, PASSWORD)
+        sessions = self.owner.get("/auth/sessions").json()["items"]
+        return next(session["session_id"] for session in sessions if not session["current"])
+
+    def api_token(self, **options):
+        return self.owner.post("/auth/tokens", {"name": self.name(), **options}, expect=201).json()
+
+
+def body(**fields):
+    return {"json": fields}
+
+
+def register(world):
+    name = f"new-{next(world.numbers)}"
+    return body(username=name, email=f"{name}@example.org", password=PASSWORD)
+
+
+def batch(world):
+    header = {"folder_id": world.folder(), "files": [{"path": f"a/{MARK}", "size": 3, "hash": sha256(b"one")}]}
+    return {"data": json.dumps(header).encode() + b"\none", "headers": {"Content-Type": "application/octet-stream"}}
+
+
+def chunk(data=b"content"):
+    return {"data": data, "headers": {"Content-Digest": content_digest(data), "Content-Type": "application/octet-stream"}}
+
+
+def table():
+    def plain(path="", **options):
+        return lambda world: (path, options)
+
+    def at(make, path, options=lambda world: {}):
+        """make(world) gives what is filled into the path."""
+        def request(world):
+            made = make(world)
+            return path.format(*made) if isinstance(made, tuple) else path.format(made), options(world)
+        return request
+
+    def to(path, options):
+        return lambda world: (path, options(world))
+
+    def token(world):
+        return world.share()["share_token"]
+
+    def locked(world):
+        return world.share(password="sesame")["share_token"]
+
+    def share_id(world):
+        return world.share()["share_id"]
+
+    return {
+        "GET /": plain("/"),
+        "GET /health": plain("/health"),
+        "GET /health/live": plain("/health/live"),
+        "GET /health/ready": plain("/health/ready"),
+        "GET /metrics": plain("/metrics"),
+        "GET /openapi.json": plain("/openapi.json"),
+        "POST /auth/register": to("/auth/register", register),
+        "POST /auth/login": to("/auth/login", lambda world: body(username=world.username, password=PASSWORD)),
+        "POST /auth/refresh": to("/auth/refresh", lambda world: body(refresh_token=world.owner.refresh_token)),
+        "POST /auth/logout": plain("/auth/logout"),
+        "POST /auth/password": plain("/auth/password", json={"current_password": PASSWORD, "new_password": "another one"}),
+        "GET /auth/sessions": plain("/auth/sessions"),
+        "DELETE /auth/sessions/{id}": at(World.session, "/auth/sessions/{}"),
+        "GET /auth/tokens": at(World.api_token, "/auth/tokens"),
+        "POST /auth/tokens": plain("/auth/tokens", json={"name": "laptop", "read_only": True, "expires_in_days": 1}),
+        "DELETE /auth/tokens/{id}": at(lambda world: world.api_token()["token_id"], "/auth/tokens/{}"),
+        "GET /me": plain("/me"),
+        "GET /admin/users": plain("/admin/users?limit=2"),
+        "POST /admin/users": to("/admin/users", lambda world: body(username=f"made-{next(world.numbers)}", password=PASSWORD)),
+        "GET /admin/users/{id}": at(World.other_user, "/admin/users/{}"),
+        "PATCH /admin/users/{id}": at(World.other_user, "/admin/users/{}", lambda world: body(quota=1000)),
+        "DELETE /admin/users/{id}": at(World.other_user, "/admin/users/{}"),
+        "POST /admin/users/{id}/password": at(World.other_user, "/admin/users/{}/password",
+                                              lambda world: body(password="another one")),
+        "GET /admin/storage": plain("/admin/storage"),
+        "POST /admin/sweeps/{name}": plain("/admin/sweeps/scrub"),
+        "GET /files": at(World.folder, "/files?folder_id={}"),
+        "POST /files/upload": to("/files/upload", lambda world: {"files": {"file": (MARK, b"x")},
+                                                                 "data": {"folder_id": world.folder()}}),
+        "POST /files/batch": to("/files/batch", batch),
+        "POST /files/move": to("/files/move", lambda world: body(ids=[world.file()], folder_id=world.folder())),
+        "POST /files/trash": to("/files/trash", lambda world: body(ids=[world.file()])),
+        "POST /files/restore": to("/files/restore", lambda world: body(ids=[world.trashed()])),
+        "POST /files/purge": to("/files/purge", lambda world: body(ids=[world.trashed()])),
+        "GET /files/{id}": at(World.file, "/files/{}"),
+        "PATCH /files/{id}": at(World.file, "/files/{}", lambda world: body(filename=world.name())),
+        "DELETE /files/{id}": at(World.file, "/files/{}"),
+        "POST /files/{id}/copy": at(World.file, "/files/{}/copy", lambda world: body()),
+        "POST /files/{id}/restore": at(World.trashed, "/files/{}/restore", lambda world: body()),
+        "GET /files/{id}/download": at(World.file, "/files/{}/download"),
+        "GET /files/{id}/versions": at(World.two_versions, "/files/{}/versions"),
+        "DELETE /files/{id}/versions/{version}": at(World.two_versions, "/files/{}/versions/1"),
+        "GET /files/{id}/versions/{version}/download": at(World.two_versions, "/files/{}/versions/1/download"),
+        "POST /files/{id}/versions/{version}/restore": at(World.two_versions, "/files/{}/versions/1/restore"),
+        "POST /folders": to("/folders", lambda world: body(path=f"{MARK}/b", folder_id=world.folder())),
+        "GET /trash": at(World.trashed, "/trash"),
+        "DELETE /trash": at(World.trashed, "/trash"),
+        "DELETE /trash/{id}": at(World.trashed, "/trash/{}"),
+        "POST /uploads": to("/uploads", lambda world: body(key="k", name=MARK, size=5, folder_id=world.folder())),
+        "GET /uploads": at(World.upload, "/uploads"),
+        "GET /uploads/{id}": at(lambda world: world.upload().id, "/uploads/{}"),
+        "POST /uploads/{id}/have": at(lambda world: world.upload().id, "/uploads/{}/have", lambda world: body(
+            chunks=[{"index": 0, "length": 7, "hash": sha256(b"content")}])),
+        "PUT /uploads/{id}/chunks/{index}": at(lambda world: world.upload().id, "/uploads/{}/chunks/0", lambda world: chunk()),
+        "POST /uploads/{id}/commit": at(lambda world: world.full_upload().id, "/uploads/{}/commit", lambda world: body(
+            root=root_of([b"content"]), sha256=sha256(b"content"))),
+        "DELETE /uploads/{id}": at(lambda world: world.upload().id, "/uploads/{}"),
+        "POST /files/{id}/share": at(World.file, "/files/{}/share", lambda world: body(expires_in_hours=1)),
+        "GET /shares": at(World.share, "/shares"),
+        "GET /shares/{id}": at(share_id, "/shares/{}"),
+        "PATCH /shares/{id}": at(share_id, "/shares/{}", lambda world: body(max_downloads=5)),
+        "DELETE /shares/{id}": at(share_id, "/shares/{}"),
+        "GET /share/{token}": at(token, "/share/{}"),
+        "GET /share/{token}/info": at(token, "/share/{}/info"),
+        "POST /share/{token}/unlock": at(locked, "/share/{}/unlock", lambda world: body(password="sesame")),
+        "GET /share/{token}/files": at(lambda world: world.shared_folder()[0], "/share/{}/files"),
+        "GET /share/{token}/files/{id}/download": at(World.shared_folder, "/share/{}/files/{}/download"),
+        "GET /s/{token}": at(token, "/s/{}"),
+    }
+
+
+OPERATIONS = table()
+
+
+def ask(world, operation):
+    """Makes what the operation is about in the world, and the request about it."""
+    path, options = OPERATIONS[operation](world)
+    return Ask(operation.split()[0], path, options)
+
+
+def described(client):
+    """The operations of the server's own description, by their names in OPERATIONS."""
+    paths = client.get("/openapi.json").json()["paths"]
+    return {f"{method.upper()} {path}": operation for path, methods in paths.items() for method, operation in methods.items()}

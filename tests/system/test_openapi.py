@@ -1,0 +1,66 @@
+"""Every answer is the one that /openapi.json describes, with no field that is not in it."""
+
+import jsonschema
+import pytest
+from client import problem
+from operations import OPERATIONS, World, ask, described
+
+pytestmark = [pytest.mark.openapi, pytest.mark.http]
+
+
+@pytest.fixture
+def document(shared_vault):
+    return shared_vault.client().get("/openapi.json").json()
+
+
+def validate(document, schema, value):
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(value)
+
+
+def test_every_operation_has_a_request_in_the_table(shared_vault):
+    assert described(shared_vault.client()).keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_answer_to_a_good_request_is_as_described(shared_vault, document, operation):
+    world = World(shared_vault, "admin" if " /admin/" in operation else "user")
+    answer = ask(world, operation).send(world.owner)
+    responses = described(shared_vault.client())[operation]["responses"]
+    (status,) = [int(status) for status in responses if status != "default"]
+    # A folder that is there already, or an upload found again, is 200; the requests of the table make new ones.
+    assert answer.status_code == status, answer.text
+    content = responses[str(status)].get("content")
+    if content is None:
+        assert answer.content == b""
+    elif "application/json" in content:
+        assert answer.headers["Content-Type"] == "application/json"
+        validate(document, content["application/json"]["schema"], answer.json())
+    else:
+        assert answer.content
+
+
+@pytest.mark.parametrize("schema_name", ["Entry", "Committed", "Share", "User", "Upload", "Problem"])
+def test_schemas_allow_no_undeclared_fields(document, schema_name):
+    schema = document["components"]["schemas"][schema_name]
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) <= schema["properties"].keys()
+
+
+@pytest.mark.parametrize("method, path, body, status", [
+    ("GET", "/nothing/here", None, 404),
+    ("PUT", "/files", None, 405),
+    ("GET", "/files", None, 401),
+    ("POST", "/auth/login", {"username": "nobody", "password": "wrong one"}, 401),
+    ("POST", "/auth/login", {"username": 5}, 422),
+    ("GET", "/share/unknown", None, 404),
+])
+def test_error_answers_are_problems_as_described(shared_vault, document, method, path, body, status):
+    answer = shared_vault.client().call(method, path, json=body, expect=status)
+    validate(document, {"$ref": "#/components/schemas/Problem"}, problem(answer))
+
+
+def test_a_bulk_call_describes_the_parts_that_failed(shared_vault, document):
+    world = World(shared_vault)
+    answer = world.owner.post("/files/trash", {"ids": ["999999", world.file()]})
+    validate(document, {"$ref": "#/components/schemas/BulkResult"}, answer.json())
+    assert [item["ok"] for item in answer.json()["items"]] == [False, True]
