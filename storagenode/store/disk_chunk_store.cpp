@@ -34,6 +34,8 @@ std::string fanOutFolder(std::uint8_t firstByte) {
     return chunksFolder + '/' + digits[firstByte >> 4] + digits[firstByte & 15];
 }
 
+std::string pathIn(const std::string& folder, const std::string& name) { return folder + '/' + name; }
+
 std::uint8_t firstByteOf(const ChunkId& id) { return id.array()[0]; }
 
 std::string fileName(const ChunkId& id, Generation generation) {
@@ -43,7 +45,7 @@ std::string fileName(const ChunkId& id, Generation generation) {
 }
 
 std::string chunkPath(const ChunkId& id, Generation generation) {
-    return fanOutFolder(firstByteOf(id)) + '/' + fileName(id, generation);
+    return pathIn(fanOutFolder(firstByteOf(id)), fileName(id, generation));
 }
 
 struct NamedChunk {
@@ -223,7 +225,7 @@ StoreIdentity DiskChunkStore::format(Disk& disk, const std::string& vaultId, con
     if (isFormatted(disk))
         throw Error(ErrorCode::conflict, "The folder " + disk.description() + " is a store already.");
     requireEmpty(disk);
-    const StoreIdentity identity{vaultId, nodeId, newUuid()};
+    StoreIdentity identity{vaultId, nodeId, newUuid()};
     const wire::Json document = {{"format", formatNumber},
                                  {"vault_id", identity.vaultId},
                                  {"node_id", identity.nodeId},
@@ -252,7 +254,7 @@ std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk,
         throw Error(ErrorCode::conflict, "The store in " + disk->description() + " belongs to another vault (" +
                                              identity.vaultId + ", not " + vaultId + ").");
     makeStoreFolders(*disk);
-    for (const std::string& name : disk->list(temporaryFolder)) disk->unlink(temporaryFolder + '/' + name);
+    for (const std::string& name : disk->list(temporaryFolder)) disk->unlink(pathIn(temporaryFolder, name));
     return std::unique_ptr<DiskChunkStore>(new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes));
 }
 
@@ -321,9 +323,8 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
     }
     if (!fresh.empty()) requireRoom(freshBytes);
     for (Fresh& f : fresh)
-        f.file = std::make_unique<TemporaryFile>(
-            *disk_, temporaryFolder + '/' + fileName(f.item->chunk.id(), 1) + '-' + std::to_string(++lastTemporary_),
-            f.item->chunk.bytes());
+        f.file = std::make_unique<TemporaryFile>(*disk_, pathIn(temporaryFolder, std::to_string(++lastTemporary_)),
+                                                 f.item->chunk.bytes());
     for (Fresh& f : fresh) f.file->sync();
     for (Fresh& f : fresh) {
         const ChunkId& id = f.item->chunk.id();
@@ -404,7 +405,7 @@ bool DiskChunkStore::removeUnless(const ChunkId& id, Generation generation, std:
 }
 
 void DiskChunkStore::moveToTrash(const ChunkId& id, Generation generation, const std::string& name) {
-    const std::string from = chunkPath(id, generation), to = trashFolder + '/' + name;
+    const std::string from = chunkPath(id, generation), to = pathIn(trashFolder, name);
     disk_->rename(from, to);
     noteGeneration(id, std::nullopt);
     try {
@@ -437,10 +438,10 @@ bool DiskChunkStore::moveAside(const ChunkId& id) {
         copy->file->sync();
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a file that cannot even be synced goes all the same
     }
-    const std::string stem = id.toHex() + ".bad-";
+    const auto name = [hex = id.toHex()](int number) { return hex + ".bad-" + std::to_string(number); };
     int number = 1;
-    while (disk_->stat(trashFolder + '/' + stem + std::to_string(number))) ++number;
-    moveToTrash(id, copy->generation, stem + std::to_string(number));
+    while (disk_->stat(pathIn(trashFolder, name(number)))) ++number;
+    moveToTrash(id, copy->generation, name(number));
     return true;
 }
 
@@ -449,7 +450,7 @@ std::vector<KeptChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp pu
     for (const std::string& name : disk_->list(fanOutFolder(firstByte))) {
         const auto named = parseFileName(name);
         if (!named || firstByteOf(named->id) != firstByte) continue;
-        const auto status = disk_->stat(fanOutFolder(firstByte) + '/' + name);
+        const auto status = disk_->stat(pathIn(fanOutFolder(firstByte), name));
         if (status && status->modifiedAt < putBefore)
             chunks.push_back({named->id, named->generation, status->sizeBytes, status->modifiedAt});
     }
@@ -461,7 +462,7 @@ FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
     requireMarker();
     FileTotals purged;
     for (const std::string& name : disk_->list(trashFolder)) {
-        const std::string path = trashFolder + '/' + name;
+        const std::string path = pathIn(trashFolder, name);
         const auto status = disk_->stat(path);
         if (!status || status->modifiedAt >= removedBefore || !disk_->unlink(path)) continue;
         ++purged.files;

@@ -131,10 +131,10 @@ class Lab {
         const bool whole = offers(promise.chunk);
         if (store->has(id) && !whole && !promise.bad) return name + "is offered, and not whole";
         std::size_t files = 0;
-        for (const StoredChunk& stored : store->list(id.array()[0], std::numeric_limits<Timestamp>::max())) {
-            if (stored.id != id) continue;
+        for (const KeptChunk& kept : store->list(id.array()[0], std::numeric_limits<Timestamp>::max())) {
+            if (kept.id != id) continue;
             ++files;
-            if (promise.put > 0 && stored.putAt < promise.putAt) return name + "has forgotten when it was put";
+            if (promise.put > 0 && kept.putAt < promise.putAt) return name + "has forgotten when it was put";
         }
         if (files > 1) return name + "has several files";
         if (promise.mayBeGone && !store->has(id)) {
@@ -170,7 +170,10 @@ bool beginsWithOneOf(const std::string& call, const std::vector<std::string>& be
     return std::any_of(beginnings.begin(), beginnings.end(), [&](const auto& b) { return call.starts_with(b); });
 }
 
-void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
+// By gtest, for messages.
+void PrintTo(const Scenario& scenario, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+    *out << scenario.name;
+}
 
 const Chunk& a() {
     static const Chunk chunk = chunkOf(std::string(700, 'a'));

@@ -36,7 +36,7 @@ class ReplicatedChunkStoreTest : public testing::Test {
             std::chrono::hours(1);
         start(3);
     }
-    ~ReplicatedChunkStoreTest() override {
+    void TearDown() override {
         for (const auto& fake : fakes_) fake->hang(false);
     }
     void start(std::size_t stores) {
