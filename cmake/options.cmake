@@ -43,7 +43,8 @@ endfunction()
 
 function(chunkvault_warnings name)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
-    -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Wswitch -Werror)
+    -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Wswitch -Werror
+    -Wno-missing-field-initializers)  # designated initializers name what differs from the defaults
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 reports these inside its own standard library at -O2.
     target_compile_options(${name} PRIVATE -Wno-null-dereference -Wno-restrict -Wno-maybe-uninitialized

@@ -85,7 +85,8 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
             "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at)"
             " VALUES ($1, $2, $3, $4, 'up', $5, $6, $7)"
             " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone, endpoint = excluded.endpoint,"
-            " state = 'up', capacity_bytes = excluded.capacity_bytes, free_bytes = excluded.free_bytes,"
+            " state = CASE WHEN stores.uuid = excluded.uuid AND stores.state IN ('draining', 'drained', 'removed')"
+            "   THEN stores.state ELSE 'up' END, capacity_bytes = excluded.capacity_bytes, free_bytes = excluded.free_bytes,"
             " last_seen_at = excluded.last_seen_at RETURNING id",
             {store.nodeId, store.uuid, store.zone, store.endpoint, store.capacityBytes, store.freeBytes, now},
             [&](const Row& row) { id = row.id<StoreRow>(0); });
@@ -121,11 +122,12 @@ std::vector<Store> Chunks::stores() {
 }
 
 std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOffset, int limit) {
-    // The chunk that contains fromOffset begins at or before it: everything from that one on.
+    // From the chunk on that contains fromOffset: the last that begins at or before it.
     static const std::string sql =
         "SELECT cc.idx, cc.byte_offset, cc.length, k.id, k.hash, k.generation, r.store_id"
         " FROM (SELECT idx, byte_offset, length, chunk_id FROM content_chunks WHERE content_id = $1"
-        "       AND byte_offset + length > $2 ORDER BY idx LIMIT $3) cc"
+        "       AND byte_offset >= (SELECT MAX(byte_offset) FROM content_chunks WHERE content_id = $1 AND byte_offset <= $2)"
+        "       AND byte_offset + length > $2 ORDER BY byte_offset LIMIT $3) cc"
         " JOIN chunks k ON k.id = cc.chunk_id"
         " LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good' AND EXISTS ("
         "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " + std::string(liveStates) + ")"
@@ -200,7 +202,10 @@ std::optional<ChunkAudit> Chunks::audit(ChunkRow chunk) {
 
 std::vector<ChunkAudit> Chunks::auditAfter(ChunkRow after, int limit) {
     static const std::string sql = "SELECT " + std::string(auditColumns) +
-                                   " FROM (SELECT * FROM chunks WHERE id > $1 AND state = 'live' ORDER BY id LIMIT $2) k" +
+                                   " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.state = 'live'"
+                                   "   AND (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
+                                   "        OR EXISTS (SELECT 1 FROM replicas p WHERE p.chunk_id = c.id))"
+                                   "   ORDER BY c.id LIMIT $2) k" +
                                    std::string(auditJoins) + "ORDER BY k.id";
     std::vector<ChunkAudit> audits;
     database_.read([&](Session& session) { audits = auditRows(session, sql, {after, limit}); });

@@ -1,5 +1,7 @@
 #include "database/catalog/contents.h"
 
+#include <algorithm>
+
 #include "common/chunk/manifest.h"
 #include "common/error/error.h"
 #include "database/catalog/folders.h"
@@ -10,6 +12,7 @@ namespace chunkvault::catalog {
 namespace {
 
 constexpr int namedInMessage = 20;
+constexpr std::int64_t windowChunks = 10'000;  // rows of one query: a large file has millions
 
 Entry readEntry(Session& session, FileId file) {
     static const std::string sql =
@@ -39,7 +42,9 @@ FileId makeFile(Session& session, const OwnerRow& owner, const FileTarget& targe
 // The upload became a version of file after all: links to the reserved file follow.
 void giveUpReserved(Session& session, const FileTarget& target, FileId file) {
     if (!target.reserved || *target.reserved == file) return;
-    session.execute("UPDATE shares SET file_id = $1 WHERE file_id = $2", {file, *target.reserved});
+    session.execute(
+        "UPDATE shares SET file_id = $1 WHERE file_id = $2 AND EXISTS (SELECT 1 FROM files WHERE id = $2 AND state = 'reserved')",
+        {file, *target.reserved});
     session.execute("DELETE FROM files WHERE id = $1 AND state = 'reserved'", {*target.reserved});
 }
 
@@ -57,14 +62,18 @@ Sha256Digest requireComplete(Session& session, UploadId upload, Range range, std
     const auto miss = [&](std::int64_t index) {
         if (missing++ < namedInMessage) named += (named.empty() ? "" : ", ") + std::to_string(index - range.first);
     };
-    session.query(sql, {upload, range.first, range.first + range.count}, [&](const Row& row) {
-        for (; next < row.integer(0); ++next) miss(next);
-        ++next;
-        if (!row.truth(3) || row.integer(4) < writeQuorum) miss(row.integer(0));
-        bytes += row.integer(1);
-        root.add(static_cast<std::uint64_t>(row.integer(1)), row.digest(2));
-    });
-    for (; next < range.first + range.count && missing <= namedInMessage; ++next) miss(next);
+    const std::int64_t end = range.first + range.count;
+    for (std::int64_t first = range.first; first < end && missing <= namedInMessage; first += windowChunks) {
+        const std::int64_t windowEnd = std::min(first + windowChunks, end);
+        session.query(sql, {upload, first, windowEnd}, [&](const Row& row) {
+            for (; next < row.integer(0); ++next) miss(next);
+            ++next;
+            if (!row.truth(3) || row.integer(4) < writeQuorum) miss(row.integer(0));
+            bytes += row.integer(1);
+            root.add(static_cast<std::uint64_t>(row.integer(1)), row.digest(2));
+        });
+        for (; next < windowEnd && missing <= namedInMessage; ++next) miss(next);
+    }
     if (missing > 0)
         throw Error(ErrorCode::uploadIncomplete, "Chunks have to be sent, or sent again: " + named +
                                                      (missing > namedInMessage ? ", and more." : ".") +
@@ -132,7 +141,7 @@ CommittedFile committedBefore(Session& session, const OpenUpload& upload, const 
                   {upload.file, upload.version}, [&](const Row& row) { same = row.digest(0) == root; });
     if (!same)
         throw Error(ErrorCode::conflict, "This upload was committed with another root, or its version was deleted since. Begin a new one.");
-    return {readEntry(session, upload.file), true};
+    return {readEntry(session, upload.file), upload.newVersion};
 }
 
 FileId FolderPaths::make(FileId base, std::span<const FileName> path) {

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view columns =
     "SELECT u.id, u.owner_id, u.upload_key, u.state, u.folder_id, u.name, u.size, u.chunk_size, u.on_conflict, u.modified_at,"
-    " u.file_id, u.version, u.reserved, u.created_at, u.expires_at, o.state, o.password_changed_at"
+    " u.file_id, u.version, u.reserved, u.created_at, u.expires_at, o.state, o.password_changed_at,"
+    " u.new_version"
     " FROM uploads u JOIN users o ON o.id = u.owner_id ";
 
 UploadState stateOf(std::string_view text) {
@@ -49,9 +50,21 @@ Upload uploadOf(const Row& row) {
 
 OpenUpload openOf(const Row& row) {
     const Upload upload = uploadOf(row);
-    return {upload.id,        upload.owner,     row.isNull(2), upload.state,      upload.folder,
-            upload.name,      upload.size,      upload.chunkSize, upload.onConflict, upload.modifiedAt,
-            upload.file,      upload.version,   row.integer(12), upload.expiresAt};
+    return {.id = upload.id,
+            .owner = upload.owner,
+            .isIntake = row.isNull(2),
+            .state = upload.state,
+            .folder = upload.folder,
+            .nameText = upload.name,
+            .size = upload.size,
+            .chunkSize = upload.chunkSize,
+            .onConflict = upload.onConflict,
+            .modifiedAt = upload.modifiedAt,
+            .file = upload.file,
+            .version = upload.version,
+            .newVersion = row.maybeInteger(17).value_or(0) != 0,
+            .reserved = row.integer(12),
+            .expiresAt = upload.expiresAt};
 }
 
 std::optional<OpenUpload> select(Session& session, const std::string& sql, UploadId upload) {

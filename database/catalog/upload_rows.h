@@ -24,6 +24,7 @@ struct OpenUpload {
     Timestamp modifiedAt;
     FileId file;
     std::int64_t version;
+    bool newVersion;  // of the commit
     std::int64_t reserved;
     Timestamp expiresAt;
 

@@ -62,12 +62,15 @@ PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk
     return pinned;
 }
 
+// A chunk that was collected meanwhile, because its index was pinned with another one, has a later generation or no row:
+// nothing is recorded then.
 void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Timestamp now) {
     for (const StoreRow store : chunk.stores)
         session.execute(
-            "INSERT INTO replicas (chunk_id, store_id, state, verified_at) VALUES ($1, $2, 'good', $3)"
+            "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
+            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks WHERE id = $3 AND generation = $4 AND state = 'live'"
             " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
-            {chunk.row, store, now});
+            {store, now, chunk.row, chunk.generation});
     session.execute("UPDATE upload_chunks SET stored = 1 WHERE upload_id = $1 AND idx = $2 AND chunk_id = $3",
                     {upload, chunk.index, chunk.row});
 }
@@ -165,7 +168,7 @@ std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const Declare
         "      OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.upload_id = $4 AND u.chunk_id = k.id AND u.stored = 1))"
         " AND (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
         "      WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " + std::string(liveStates) + ") >= $5";
-    static const std::string selectForUpdate = select + " FOR UPDATE OF k";
+    static const std::string selectAndHold = select + " FOR KEY SHARE OF k";
     std::vector<std::int64_t> missing;
     database_.write([&](Session& session) {
         missing.clear();
@@ -173,7 +176,7 @@ std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const Declare
         for (const DeclaredChunk& chunk : chunks) {
             requireFit(open, chunk);
             std::optional<ChunkRow> row;
-            session.query(session.isPostgres() ? selectForUpdate : select,
+            session.query(session.isPostgres() ? selectAndHold : select,
                           {chunk.id, chunk.length, open.owner, upload, limits_.writeQuorum},
                           [&](const Row& found) { row = found.id<ChunkRow>(0); });
             if (!row) {
@@ -233,8 +236,9 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
         addReserved(session, owner, -open.reserved, defaultQuota_);
         const FileTarget target{open.folder, open.name(), open.onConflict, open.modifiedAt, open.file};
         result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
-        session.execute("UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, expires_at = $3 WHERE id = $4",
-                        {result->entry.id, result->entry.version, now + limits_.keepDays * dayUs, upload});
+        session.execute(
+            "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, expires_at = $4 WHERE id = $5",
+            {result->entry.id, result->entry.version, result->newVersion, now + limits_.keepDays * dayUs, upload});
         session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
         bumpSeq(session, owner.id);
     });
@@ -245,7 +249,7 @@ void Uploads::end(UploadId upload) {
     database_.write([&](Session& session) {
         const auto seen = openUploadOf(session, upload);
         if (!seen) return;
-        OwnerRow owner = lockOwner(session, seen->owner);
+        OwnerRow owner = lockOwnerInAnyState(session, seen->owner);
         if (const auto now = openUploadOf(session, upload); now && now->state == UploadState::open)
             endUpload(session, owner, *now, defaultQuota_);
     });

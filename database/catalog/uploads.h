@@ -94,7 +94,7 @@ class Uploads {
     // replaced. Throws uploadExpired, conflict (committed), invalidValue (index or length do not fit the size).
     PinnedChunk pin(UploadId upload, const DeclaredChunk& chunk);
     // After the put: replica rows, and the upload lives keepDays longer. Throws uploadExpired. Fewer than writeQuorum
-    // live stores: unavailable.
+    // stores: unavailable.
     void stored(UploadId upload, const StoredChunk& chunk);
     // One transaction: every index there, lengths sum to size, root as computed from the rows, quorum on live stores for
     // each, quota, conflict. Idempotent: a committed upload gives its file again if root is the same.

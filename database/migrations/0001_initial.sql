@@ -117,7 +117,7 @@ CREATE TABLE content_chunks (
     byte_offset BIGINT NOT NULL,
     length BIGINT NOT NULL,
     chunk_id BIGINT NOT NULL REFERENCES chunks (id),
-    PRIMARY KEY (content_id, idx)
+    PRIMARY KEY (content_id, byte_offset)
 );
 CREATE INDEX content_chunks_chunk ON content_chunks (chunk_id);
 
@@ -168,6 +168,7 @@ CREATE TABLE uploads (
     on_conflict TEXT,
     file_id BIGINT,
     version BIGINT,
+    new_version INTEGER,                 -- of the commit
     reserved BIGINT NOT NULL,            -- bytes of quota held
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,

@@ -1,0 +1,212 @@
+#include <atomic>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "tests/catalog/vault_fixture.h"
+
+namespace chunkvault::catalog {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+class ChunksTest : public VaultTest {
+  protected:
+    ChunkAudit only() {
+        const auto all = chunks.auditAfter(ChunkRow{0}, 10);
+        EXPECT_THAT(all, SizeIs(1));
+        return all.front();
+    }
+};
+
+TEST_P(ChunksTest, LayOutAContentFromAnyOffset) {
+    const User alice = makeUser("alice");
+    const std::string content = std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'a') + std::string(30, 'c');
+    const CommittedFile file = put(alice, "f", content);
+    const auto offsets = [&](std::int64_t from, int limit) {
+        std::vector<std::int64_t> found;
+        for (const ContentChunk& chunk : chunks.layout(*file.entry.content, from, limit)) {
+            EXPECT_THAT(chunk.stores, UnorderedElementsAre(stores[0], stores[1], stores[2]));
+            EXPECT_EQ(chunk.id, ChunkId::of(content.substr(static_cast<std::size_t>(chunk.offset), static_cast<std::size_t>(chunk.length))));
+            found.push_back(chunk.offset);
+        }
+        return found;
+    };
+    EXPECT_THAT(offsets(0, 10), ElementsAre(0, 100, 200, 300));
+    EXPECT_THAT(offsets(99, 10), ElementsAre(0, 100, 200, 300));
+    EXPECT_THAT(offsets(100, 2), ElementsAre(100, 200));
+    EXPECT_THAT(offsets(329, 10), ElementsAre(300));
+    EXPECT_THAT(offsets(330, 10), IsEmpty());
+    EXPECT_THAT(offsets(1'000'000, 10), IsEmpty());
+    chunks.setStoreState(stores[1], StoreState::down);
+    EXPECT_THAT(chunks.layout(*file.entry.content, 0, 1)[0].stores, UnorderedElementsAre(stores[0], stores[2]));
+}
+
+TEST_P(ChunksTest, TellHowSafeAContentIs) {
+    const User alice = makeUser("alice");
+    const ContentId content = *put(alice, "f", std::string(150, 'x') + "y").entry.content;
+    EXPECT_EQ(chunks.safety(content).copiesPresent, 3);
+    EXPECT_EQ(chunks.safety(content).lastVerifiedAt, time.now());
+    chunks.replicaBad(chunks.layout(content, 0, 1)[0].row, stores[0]);
+    EXPECT_EQ(chunks.safety(content).copiesPresent, 2);
+    EXPECT_EQ(chunks.safety(*put(alice, "empty", "").entry.content).copiesPresent, 3);
+}
+
+TEST_P(ChunksTest, KeepTheVaultsIdOverRestarts) {
+    const std::string id = chunks.vaultId();
+    EXPECT_FALSE(id.empty());
+    EXPECT_EQ(chunks.vaultId(), id);
+}
+
+TEST_P(ChunksTest, VoidTheReplicasOfAnEmptyDisk) {
+    const User alice = makeUser("alice");
+    (void)put(alice, "f", "x");
+    EXPECT_EQ(chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900}), stores[0]);
+    EXPECT_THAT(only().good, SizeIs(3));
+    EXPECT_EQ(chunks.registerStore({"a", "another", "a", "", 1000, 900}), stores[0]);
+    EXPECT_THAT(only().good, UnorderedElementsAre(stores[1], stores[2]));
+}
+
+TEST_P(ChunksTest, LeaveADrainingStoreDrainingWhenItRegistersAgain) {
+    chunks.setStoreState(stores[0], StoreState::draining);
+    (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
+    EXPECT_EQ(chunks.stores()[0].state, StoreState::draining);
+    chunks.setStoreState(stores[0], StoreState::down);
+    (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
+    EXPECT_EQ(chunks.stores()[0].state, StoreState::up);
+}
+
+TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {
+    const User alice = makeUser("alice");
+    (void)put(alice, "f", "x");
+    const ChunkAudit before = only();
+    chunks.replicaBad(before.row, stores[0]);
+    chunks.setStoreState(stores[1], StoreState::down);
+    const ChunkAudit audit = *chunks.audit(before.row);
+    EXPECT_THAT(audit.good, ElementsAre(stores[2]));
+    EXPECT_THAT(audit.bad, ElementsAre(stores[0]));
+    EXPECT_EQ(audit.others, 1);
+    EXPECT_EQ(chunks.totals().underReplicated, 1);
+    EXPECT_EQ(chunks.replicaBad(before.id, stores[2]), before.row);
+    EXPECT_EQ(chunks.totals().missing, 1);
+    chunks.replicaGood(before.row, stores[2], before.generation);
+    EXPECT_EQ(chunks.totals().missing, 0);
+    chunks.replicaGood(before.row, stores[0], before.generation + 1);
+    EXPECT_THAT(chunks.audit(before.row)->bad, ElementsAre(stores[0]));
+}
+
+TEST_P(ChunksTest, ThatWereNeverPutAreNothingToRepair) {
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
+    (void)uploads.pin(upload.id, cut("x")[0]);
+    EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 10), IsEmpty());
+}
+
+TEST_P(ChunksTest, AreDueForScrubByTheirLastVerification) {
+    const User alice = makeUser("alice");
+    (void)put(alice, "f", "x");
+    const Timestamp first = time.now();
+    time.advance((1) * hourUs);
+    (void)put(alice, "g", "y");
+    EXPECT_THAT(chunks.dueForScrub(stores[0], first, 10), IsEmpty());
+    const auto due = chunks.dueForScrub(stores[0], time.now(), 10);
+    ASSERT_THAT(due, SizeIs(1));
+    EXPECT_EQ(due[0].id, ChunkId::of(std::string_view("x")));
+    EXPECT_EQ(chunks.oldestVerified(), first);
+    for (const StoreRow store : stores) chunks.scrubbed(store, std::vector{due[0].row});
+    EXPECT_THAT(chunks.dueForScrub(stores[0], time.now(), 10), IsEmpty());
+    EXPECT_EQ(chunks.oldestVerified(), time.now());
+}
+
+TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "f", "x").entry.id;
+    const ChunkRow row = only().row;
+    time.advance((2) * hourUs);
+    EXPECT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), IsEmpty());
+    EXPECT_FALSE(chunks.beginRemove(row));
+    tree.moveToTrash(alice.id, file);
+    tree.purge(alice.id, file);
+    while (tree.purgeStep(100) > 0) {}
+    ASSERT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), SizeIs(1));
+    EXPECT_THAT(chunks.unreferenced(0, ChunkRow{0}, 10), IsEmpty());
+    const auto generation = chunks.beginRemove(row);
+    EXPECT_EQ(generation, 2);
+    EXPECT_FALSE(chunks.finishRemove(row, 1));
+    EXPECT_TRUE(chunks.finishRemove(row, 2));
+    EXPECT_THAT(chunks.known(std::vector{ChunkId::of(std::string_view("x"))}), IsEmpty());
+}
+
+TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "f", "x").entry.id;
+    const ChunkRow row = only().row;
+    tree.moveToTrash(alice.id, file);
+    tree.purge(alice.id, file);
+    while (tree.purgeStep(100) > 0) {}
+    ASSERT_EQ(chunks.beginRemove(row), 2);
+
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "again", "f", "x"));
+    EXPECT_THAT(uploads.have(upload.id, cut("x")), ElementsAre(0));
+    const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
+    EXPECT_EQ(pinned.row, row);
+    EXPECT_EQ(pinned.generation, 3);
+    EXPECT_FALSE(chunks.finishRemove(row, 2));
+    EXPECT_FALSE(chunks.beginRemove(row));
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }), ErrorCode::uploadIncomplete);
+    uploads.stored(upload.id, {0, pinned.row, pinned.generation, stores});
+    EXPECT_EQ(uploads.commit(upload.id, rootOfText("x"), std::nullopt).entry.size, 1);
+}
+
+TEST_P(ChunksTest, AreNotRecordedByAPutOfAnEarlierLife) {
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
+    const PinnedChunk late = uploads.pin(upload.id, cut("x")[0]);
+    (void)uploads.pin(upload.id, cut("y")[0]);  // the same index: x is not pinned any more
+    const auto generation = chunks.beginRemove(late.row);
+    ASSERT_TRUE(generation);
+    uploads.stored(upload.id, {0, late.row, late.generation, stores});
+    EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 0);
+    EXPECT_TRUE(chunks.finishRemove(late.row, *generation));
+}
+
+TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
+    const User alice = makeUser("alice");
+    std::atomic<bool> ending = false;
+    std::thread collector([&] {
+        while (!ending)
+            for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
+                if (const auto generation = chunks.beginRemove(chunk.row)) (void)chunks.finishRemove(chunk.row, *generation);
+    });
+    for (int i = 0; i < 60; ++i) {
+        const CommittedFile file = put(alice, "f", "the same bytes");
+        const auto layout = chunks.layout(*file.entry.content, 0, 1);
+        ASSERT_THAT(layout, SizeIs(1));
+        EXPECT_THAT(layout[0].stores, SizeIs(3));
+        tree.moveToTrash(alice.id, file.entry.id);
+        tree.purge(alice.id, file.entry.id);
+    }
+    ending = true;
+    collector.join();
+}
+
+TEST_P(ChunksTest, HaveTheirWholeHashVerifiedLater) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "f", "x").entry.id;
+    (void)putAtOnce(alice, "g", "y");
+    const auto unverified = chunks.unverifiedContents(10);
+    ASSERT_THAT(unverified, SizeIs(1));
+    const std::int64_t seq = accounts.find(alice.id)->seq;
+    chunks.contentVerified(unverified[0].content, ChunkId::of(std::string_view("x")));
+    EXPECT_THAT(chunks.unverifiedContents(10), IsEmpty());
+    EXPECT_TRUE(tree.get(alice.id, file).sha256Verified);
+    EXPECT_GT(accounts.find(alice.id)->seq, seq) << "lists that were kept show the old state";
+}
+
+CATALOG_SUITE(ChunksTest);
+
+}  // namespace
+}  // namespace chunkvault::catalog

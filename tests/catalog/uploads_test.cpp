@@ -1,0 +1,364 @@
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "tests/catalog/vault_fixture.h"
+
+namespace chunkvault::catalog {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class UploadsTest : public VaultTest {};
+
+std::string text(std::size_t size, char first = 'a') {
+    std::string made(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) made[i] = static_cast<char>(first + static_cast<char>((i / 7 + i) % 26));
+    return made;
+}
+
+TEST_P(UploadsTest, BecomeAFileWhenCommitted) {
+    const User alice = makeUser("alice");
+    const std::string content = text(250);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a.txt", content));
+    EXPECT_EQ(upload.chunkSize, chunkSize);
+    EXPECT_THAT(tree.list(alice.id, {.folder = alice.root}).items, IsEmpty());
+    sendAll(upload.id, content);
+    EXPECT_EQ(uploads.get(upload.id, true).chunksStored, 3);
+    EXPECT_EQ(uploads.get(upload.id, true).bytesStored, 250);
+    const std::int64_t seqBefore = accounts.find(alice.id)->seq;
+
+    const CommittedFile file = uploads.commit(upload.id, rootOfText(content), ChunkId::of(content));
+    EXPECT_EQ(file.entry.id, upload.file);
+    EXPECT_TRUE(file.newVersion);
+    EXPECT_EQ(file.entry.size, 250);
+    EXPECT_EQ(file.entry.chunkCount, 3);
+    EXPECT_EQ(file.entry.root, rootOfText(content));
+    EXPECT_EQ(file.entry.sha256, ChunkId::of(content));
+    EXPECT_FALSE(file.entry.sha256Verified);
+    EXPECT_EQ(tree.list(alice.id, {.folder = alice.root}).items.size(), 1u);
+    const User after = *accounts.find(alice.id);
+    EXPECT_EQ(after.used, 250);
+    EXPECT_EQ(after.reserved, 0);
+    EXPECT_GT(after.seq, seqBefore);
+}
+
+TEST_P(UploadsTest, AreFoundAgainByTheirKey) {
+    const User alice = makeUser("alice");
+    const std::string content = text(10);
+    bool created = false;
+    const NewUpload wanted = newUpload(alice, "k", "a", content);
+    const Upload first = uploads.create(alice.id, wanted, &created);
+    EXPECT_TRUE(created);
+    EXPECT_EQ(uploads.create(alice.id, wanted, &created).id, first.id);
+    EXPECT_FALSE(created);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 10);
+
+    NewUpload other = wanted;
+    other.size = 11;
+    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, other); }), ErrorCode::conflict);
+
+    sendAll(first.id, content);
+    (void)uploads.commit(first.id, rootOfText(content), std::nullopt);
+    const Upload committed = uploads.create(alice.id, wanted, &created);
+    EXPECT_EQ(committed.id, first.id);
+    EXPECT_EQ(committed.state, UploadState::committed);
+
+    const User bob = makeUser("bob");
+    EXPECT_NE(uploads.create(bob.id, newUpload(bob, "k", "a", content)).id, first.id);
+}
+
+TEST_P(UploadsTest, BeginAnewWhenTheFormerOneEnded) {
+    const User alice = makeUser("alice");
+    const NewUpload wanted = newUpload(alice, "k", "a", text(10));
+    const Upload first = uploads.create(alice.id, wanted);
+    uploads.end(first.id);
+    uploads.end(first.id);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
+    const Upload second = uploads.create(alice.id, wanted);
+    EXPECT_NE(second.id, first.id);
+    time.advance((24 * 8) * hourUs);
+    EXPECT_NE(uploads.create(alice.id, wanted).id, second.id);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 10);
+}
+
+TEST_P(UploadsTest, LiveSevenDaysAfterTheirLastByte) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    time.advance((24 * 6) * hourUs);
+    send(upload.id, cut(content)[0]);
+    time.advance((24 * 6) * hourUs);
+    send(upload.id, cut(content)[1]);
+    time.advance((24 * 7) * hourUs);
+    EXPECT_EQ(errorOf([&] { (void)uploads.pin(upload.id, cut(content)[0]); }), ErrorCode::uploadExpired);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadExpired);
+    EXPECT_EQ(uploads.expire(100), 1);
+    EXPECT_EQ(uploads.expire(100), 0);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
+    EXPECT_EQ(errorOf([&] { (void)uploads.get(upload.id); }), ErrorCode::notFound);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM upload_chunks"), 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM files WHERE state = 'reserved'"), 0);
+}
+
+TEST_P(UploadsTest, ExpireEvenWhileTheirOwnerIsDeleted) {
+    const User alice = makeUser("alice"), bob = makeUser("bob");
+    (void)uploads.create(alice.id, newUpload(alice, "k", "a", text(10)));
+    (void)uploads.create(bob.id, newUpload(bob, "k", "a", text(10)));
+    accounts.beginDelete(alice.id);
+    time.advance((24 * 8) * hourUs);
+    EXPECT_EQ(uploads.expire(100), 2);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
+}
+
+TEST_P(UploadsTest, AskOnlyForWhatIsMissing) {
+    const User alice = makeUser("alice");
+    const std::string content = text(350);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    const auto all = cut(content);
+    EXPECT_THAT(uploads.have(upload.id, all), ElementsAre(0, 1, 2, 3));
+    send(upload.id, all[1]);
+    send(upload.id, all[3]);
+    EXPECT_THAT(uploads.have(upload.id, all), ElementsAre(0, 2));
+    (void)uploads.pin(upload.id, all[0]);  // pinned is not stored
+    EXPECT_THAT(uploads.have(upload.id, all), ElementsAre(0, 2));
+}
+
+TEST_P(UploadsTest, NeedNoBytesOfWhatTheOwnerHasAlready) {
+    const User alice = makeUser("alice"), bob = makeUser("bob");
+    const std::string content = text(350);
+    (void)put(alice, "a", content);
+    const Upload again = uploads.create(alice.id, newUpload(alice, "other", "b", content));
+    EXPECT_THAT(uploads.have(again.id, cut(content)), IsEmpty());
+    EXPECT_EQ(uploads.commit(again.id, rootOfText(content), std::nullopt).entry.size, 350);
+
+    // A known hash is not a key: who has not the bytes is asked for all of them.
+    const Upload bobs = uploads.create(bob.id, newUpload(bob, "k", "b", content));
+    EXPECT_THAT(uploads.have(bobs.id, cut(content)), ElementsAre(0, 1, 2, 3));
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(bobs.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadIncomplete);
+}
+
+TEST_P(UploadsTest, AskAgainForChunksThatLostTheirQuorum) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    (void)put(alice, "a", content);
+    chunks.setStoreState(stores[0], StoreState::down);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "b", content));
+    EXPECT_THAT(uploads.have(upload.id, cut(content)), IsEmpty());
+    chunks.setStoreState(stores[1], StoreState::down);
+    EXPECT_THAT(uploads.have(upload.id, cut(content)), ElementsAre(0, 1));
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadIncomplete);
+    chunks.setStoreState(stores[1], StoreState::up);
+    EXPECT_NO_THROW((void)uploads.commit(upload.id, rootOfText(content), std::nullopt));
+}
+
+TEST_P(UploadsTest, RefuseChunksThatDoNotFit) {
+    const User alice = makeUser("alice");
+    const std::string content = text(250);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    const ChunkId id = ChunkId::of(content);
+    for (const DeclaredChunk& bad : {DeclaredChunk{-1, 100, id}, {3, 100, id}, {0, 99, id}, {0, 101, id}, {2, 100, id}, {INT64_MAX, 1, id}}) {
+        EXPECT_EQ(errorOf([&] { (void)uploads.pin(upload.id, bad); }), ErrorCode::invalidValue) << bad.index;
+        EXPECT_EQ(errorOf([&] { (void)uploads.have(upload.id, {&bad, 1}); }), ErrorCode::invalidValue) << bad.index;
+    }
+}
+
+TEST_P(UploadsTest, NameTheChunksThatHaveToBeSent) {
+    const User alice = makeUser("alice");
+    const std::string content = text(450);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    send(upload.id, cut(content)[1]);
+    send(upload.id, cut(content)[3]);
+    try {
+        (void)uploads.commit(upload.id, rootOfText(content), std::nullopt);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::uploadIncomplete);
+        EXPECT_THAT(error.publicMessage(), HasSubstr("0, 2, 4"));
+    }
+}
+
+TEST_P(UploadsTest, RefuseAnotherRoot) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    sendAll(upload.id, content);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }), ErrorCode::checksumMismatch);
+    EXPECT_NO_THROW((void)uploads.commit(upload.id, rootOfText(content), std::nullopt));
+}
+
+TEST_P(UploadsTest, GiveOneResultHoweverOftenTheyAreCommitted) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    sendAll(upload.id, content);
+    const CommittedFile first = uploads.commit(upload.id, rootOfText(content), std::nullopt);
+    const CommittedFile again = uploads.commit(upload.id, rootOfText(content), std::nullopt);
+    EXPECT_EQ(again.entry.id, first.entry.id);
+    EXPECT_EQ(again.entry.version, first.entry.version);
+    EXPECT_EQ(again.newVersion, first.newVersion);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }), ErrorCode::conflict);
+    EXPECT_EQ(errorOf([&] { (void)uploads.pin(upload.id, cut(content)[0]); }), ErrorCode::conflict);
+    EXPECT_EQ(accounts.find(alice.id)->used, 150);
+}
+
+TEST_P(UploadsTest, OfTheSameContentMakeNoNewVersion) {
+    const User alice = makeUser("alice");
+    EXPECT_TRUE(put(alice, "a", text(150)).newVersion);
+    const CommittedFile again = put(alice, "a", text(150));
+    EXPECT_FALSE(again.newVersion);
+    EXPECT_EQ(again.entry.version, 1);
+    EXPECT_EQ(accounts.find(alice.id)->used, 150);
+    EXPECT_EQ(put(alice, "a", text(151)).entry.version, 2);
+    EXPECT_EQ(accounts.find(alice.id)->used, 301);
+}
+
+TEST_P(UploadsTest, TakeEmptyFiles) {
+    const User alice = makeUser("alice");
+    const CommittedFile file = put(alice, "empty", "");
+    EXPECT_EQ(file.entry.size, 0);
+    EXPECT_EQ(file.entry.chunkCount, 0);
+    EXPECT_EQ(putAtOnce(alice, "empty2", "").file->entry.size, 0);
+}
+
+TEST_P(UploadsTest, FollowTheirPolicyOnConflict) {
+    const User alice = makeUser("alice");
+    const FileId first = put(alice, "a.txt", "one").entry.id;
+    EXPECT_EQ(put(alice, "A.TXT", "two").entry.id, first);
+    const CommittedFile kept = put(alice, "a.txt", "three", OnConflict::keepBoth);
+    EXPECT_NE(kept.entry.id, first);
+    EXPECT_EQ(kept.entry.name, "a (2).txt");
+    EXPECT_EQ(errorOf([&] { (void)put(alice, "a.txt", "four", OnConflict::fail); }), ErrorCode::nameTaken);
+    const FileOutcome refused = putAtOnce(alice, "a.txt", "five", OnConflict::fail);
+    ASSERT_TRUE(refused.error);
+    EXPECT_EQ(refused.error->code(), ErrorCode::nameTaken);
+    (void)tree.makeFolders(alice.id, alice.root, std::vector{FileName::parse("folder")});
+    EXPECT_EQ(errorOf([&] { (void)put(alice, "folder", "six"); }), ErrorCode::nameTaken);
+}
+
+TEST_P(UploadsTest, OfANameThatAppearedMeanwhileBecomeAVersionAndTakeTheirLinksAlong) {
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "slow"));
+    const Share share = shares.create(alice.id, {.file = upload.file}, "salt", [](ShareId) { return ChunkId::of(std::string_view("t")); });
+    const FileId quick = put(alice, "a", "quick").entry.id;
+    ASSERT_NE(quick, upload.file);
+    sendAll(upload.id, "slow");
+    const CommittedFile file = uploads.commit(upload.id, rootOfText("slow"), std::nullopt);
+    EXPECT_EQ(file.entry.id, quick);
+    EXPECT_EQ(file.entry.version, 2);
+    EXPECT_EQ(shares.get(alice.id, share.id).file, quick);
+}
+
+TEST_P(UploadsTest, LeaveTheLinksOfAFileThatWasRenamedMeanwhile) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "a", "one").entry.id;
+    const Share share = shares.create(alice.id, {.file = file}, "salt", [](ShareId) { return ChunkId::of(std::string_view("t")); });
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "two"));
+    ASSERT_EQ(upload.file, file);
+    (void)tree.change(alice.id, file, {.name = FileName::parse("b")});
+    sendAll(upload.id, "two");
+    EXPECT_NE(uploads.commit(upload.id, rootOfText("two"), std::nullopt).entry.id, file);
+    EXPECT_EQ(shares.get(alice.id, share.id).file, file);
+}
+
+TEST_P(UploadsTest, DropVersionsBeyondTheLimitAndGiveTheirBytesBack) {
+    const User alice = makeUser("alice");
+    FileId file{};
+    for (int i = 1; i <= 5; ++i) file = put(alice, "a", text(10, static_cast<char>('a' + i))).entry.id;
+    EXPECT_EQ(tree.versions(alice.id, file).size(), 3u);
+    EXPECT_EQ(accounts.find(alice.id)->used, 30);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM contents"), 3);
+}
+
+TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
+    const User alice = makeUser("alice");
+    accounts.setQuota(alice.id, 100);
+    const std::string sixty = text(60);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", sixty));
+    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, newUpload(alice, "l", "b", text(41))); }), ErrorCode::quotaExceeded);
+    EXPECT_EQ(errorOf([&] { (void)putAtOnce(alice, "b", text(41)); }), ErrorCode::quotaExceeded);
+    EXPECT_TRUE(putAtOnce(alice, "b", text(40)).file);
+    sendAll(upload.id, sixty);
+    EXPECT_NO_THROW((void)uploads.commit(upload.id, rootOfText(sixty), std::nullopt));
+    EXPECT_EQ(accounts.find(alice.id)->used, 100);
+    EXPECT_EQ(errorOf([&] { (void)putAtOnce(alice, "c", "x"); }), ErrorCode::quotaExceeded);
+    EXPECT_TRUE(putAtOnce(alice, "empty", "").file);
+}
+
+TEST_P(UploadsTest, AtOnceNeverExceedTheQuota) {
+    const User alice = makeUser("alice");
+    accounts.setQuota(alice.id, 100);
+    std::atomic<int> done = 0, refused = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t)
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 3; ++i) try {
+                    const std::string content = text(10, static_cast<char>('a' + t)) + std::to_string(i);
+                    done += putAtOnce(alice, "f" + std::to_string(t) + std::to_string(i), content.substr(1)).file.has_value();
+                } catch (const Error& error) {
+                    EXPECT_EQ(error.code(), ErrorCode::quotaExceeded) << error.what();
+                    ++refused;
+                }
+        });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(done, 10);
+    EXPECT_EQ(refused, 14);
+    EXPECT_EQ(accounts.find(alice.id)->used, 100);
+}
+
+TEST_P(UploadsTest, OfOneNameAtOnceHaveOneWinnerOrBecomeVersions) {
+    const User alice = makeUser("alice");
+    std::atomic<int> won = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t)
+        threads.emplace_back([&, t] {
+            won += putAtOnce(alice, "fail", text(10, static_cast<char>('a' + t)), OnConflict::fail).file.has_value();
+            EXPECT_TRUE(putAtOnce(alice, "version", text(10, static_cast<char>('a' + t))).file);
+        });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(won, 1);
+    EXPECT_EQ(tree.list(alice.id, {.folder = alice.root}).items.size(), 2u);
+}
+
+TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
+    const User alice = makeUser("alice");
+    const std::string content = "shared bytes";
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, cut(content), pinned);
+    const std::vector<StoredChunk> stored{{0, pinned[0].row, pinned[0].generation, stores}};
+    const auto file = [&](std::vector<FileName> folders, const std::string& name, OnConflict policy, std::int64_t count = 1) {
+        return NewFile{alice.root, std::move(folders), FileName::parse(name), count == 1 ? static_cast<std::int64_t>(content.size()) : 5,
+                       0, count, ChunkId::of(content), time.now(), policy};
+    };
+    const auto outcomes = uploads.commitFiles(intake, stored,
+                                              std::vector{file({FileName::parse("x"), FileName::parse("y")}, "a", OnConflict::fail),
+                                                          file({FileName::parse("X"), FileName::parse("y")}, "A", OnConflict::fail),
+                                                          file({}, "short", OnConflict::fail, 2),
+                                                          file({FileName::parse("x")}, "b", OnConflict::fail),
+                                                          file({FileName::parse("x"), FileName::parse("b")}, "c", OnConflict::fail)});
+    ASSERT_EQ(outcomes.size(), 5u);
+    EXPECT_TRUE(outcomes[0].file);
+    EXPECT_EQ(outcomes[1].error->code(), ErrorCode::nameTaken);
+    EXPECT_EQ(outcomes[2].error->code(), ErrorCode::uploadIncomplete);
+    EXPECT_TRUE(outcomes[3].file);
+    EXPECT_EQ(outcomes[4].error->code(), ErrorCode::nameTaken);
+    EXPECT_TRUE(outcomes[0].file->entry.sha256Verified);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM files WHERE kind = 0 AND name <> ''"), 2);
+}
+
+TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
+    const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
+    EXPECT_EQ(errorOf([&] { uploads.stored(upload.id, {0, pinned.row, pinned.generation, {stores[0]}}); }), ErrorCode::unavailable);
+    EXPECT_THAT(uploads.have(upload.id, cut("x")), ElementsAre(0));
+}
+
+CATALOG_SUITE(UploadsTest);
+
+}  // namespace
+}  // namespace chunkvault::catalog
