@@ -36,7 +36,8 @@ namespace chunkvault::http {
     return text;
 }
 
-// Takes the next element of a comma-separated list off the front of list; trimmed, empty ones skipped; empty at the end.
+// Takes the next element of a comma-separated list off the front of list; trimmed, empty ones skipped; empty at the
+// end.
 [[nodiscard]] constexpr std::string_view nextListElement(std::string_view& list) {
     while (!list.empty()) {
         const std::string_view raw = list.substr(0, list.find(','));

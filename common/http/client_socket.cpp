@@ -164,7 +164,8 @@ ClientSocket::Step ClientSocket::tlsStep(int result) const noexcept {
 }
 
 bool ClientSocket::wait(Need need, std::chrono::nanoseconds time) const noexcept {
-    pollfd entry{.fd = descriptor_, .events = static_cast<short>(need == Need::output ? POLLOUT : POLLIN), .revents = 0};
+    pollfd entry{
+        .fd = descriptor_, .events = static_cast<short>(need == Need::output ? POLLOUT : POLLIN), .revents = 0};
     const auto end = std::chrono::steady_clock::now() + time;
     for (;;) {
         const auto left = std::max(end - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));

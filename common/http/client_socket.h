@@ -30,11 +30,12 @@ class ClientSocket {
     [[nodiscard]] bool awaitInput(std::chrono::nanoseconds time);
     // At least one byte; 0 when the client has ended or broken the connection. Throws Error requestTimeout.
     [[nodiscard]] std::size_t read(std::span<char> buffer, Patience& patience);
-    // All of head, then all of body, in one packet where they fit. Throws Error unavailable: the client is gone or slow.
+    // All of head, then all of body, in one packet where they fit. Throws Error unavailable: the client is gone or
+    // slow.
     void write(std::span<const char> head, std::span<const char> body, Patience& patience);
 
-    // Tells the client that no more comes, then discards what it still sends (for at most time), so that it can read the
-    // last answer: closing on unread input would take that away from it.
+    // Tells the client that no more comes, then discards what it still sends (for at most time), so that it can read
+    // the last answer: closing on unread input would take that away from it.
     void close(std::chrono::nanoseconds time) noexcept;
     // The next end of this object is a reset that the client cannot take for an orderly end.
     void resetOnEnd() noexcept;

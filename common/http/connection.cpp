@@ -1,197 +1,241 @@
 #include "common/http/connection.h"
 
-#include <exception>
+#include <sys/random.h>
 
-#include <openssl/rand.h>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <utility>
 
 #include "common/error/error.h"
+#include "common/http/patience.h"
 #include "common/http/percent.h"
+#include "common/http/small_thread.h"
 
 namespace chunkvault::http {
 
 namespace {
 
-using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds lingerTime{1};
+// Between requests that follow each other closely the buffers stay; who is idle for longer costs only its socket.
+constexpr std::chrono::milliseconds settleTime = 1s;
+constexpr std::chrono::milliseconds lingerTime = 2s;
 
-IpAddress addressOf(const Poco::Net::StreamSocket& socket) {
-    return IpAddress::parse(socket.peerAddress().host().toString()).value_or(IpAddress());
+// The generator of Steele, Lea and Flood (SplitMix64): request ids must be unlike each other, not secret.
+std::uint64_t nextRandom(std::uint64_t& state) {
+    std::uint64_t mixed = (state += 0x9e3779b97f4a7c15);
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    return mixed ^ (mixed >> 31);
+}
+
+const Error& serverFull() {
+    static const Error error =
+        Error(ErrorCode::unavailable, "The server has as many connections as it can take.").retryAfter(1);
+    return error;
 }
 
 }  // namespace
 
-Connection::Connection(const ServerContext& context, Poco::Net::StreamSocket socket, SSL_CTX* tls, bool refused)
-    : context_(context), socket_(socket, tls), peer_(addressOf(socket)), refused_(refused) {
-    RAND_bytes(reinterpret_cast<unsigned char*>(idState_.data()), static_cast<int>(sizeof idState_));
+Connection::Connection(const ServerContext& context, Poco::Net::StreamSocket socket, const IpAddress& peer,
+                       SSL_CTX* tls, bool refused)
+    : context_(context), socket_(std::move(socket), tls), peer_(peer), refused_(refused) {
+    if (::getrandom(&idState_, sizeof idState_, 0) != sizeof idState_)
+        throw Error(ErrorCode::internal, "An internal error occurred.", "no random bytes from the system");
 }
 
-void Connection::run() noexcept {
-    try {
-        Allowance patience(context_.options.headerTimeout);
-        if (!socket_.handshake(patience)) return;
-        if (refused_) {
-            const std::string id = nextRequestId();
-            ResponseWriter response(socket_, patience, {.requestId = id, .date = date(), .mayKeepAlive = [] { return false; }});
-            response.sendProblem(Error(ErrorCode::unavailable, "The server has as many connections as it can take. Try again in a moment.").retryAfter(5), {});
-        } else {
-            while (awaitRequest() && serveOne()) {}
-        }
-        socket_.close(lingerTime);
-    } catch (const std::exception&) {  // the client is gone, or memory is: either way the connection ends
-        socket_.resetOnEnd();
-    }
+void Connection::run() noexcept try {
+    serve();
+} catch (...) {  // Out of memory outside of any request: this connection ends, the others go on.
 }
 
 void Connection::stopWhenIdle() noexcept {
     if (idle_) socket_.endInput();
 }
 
-bool Connection::awaitRequest() {
-    if (!input_.empty()) return !context_.stopping;
-    input_.release();
+void Connection::serve() {
+    Allowance handshakePatience(context_.options.headerTimeout);
+    if (!socket_.handshake(handshakePatience)) return;
+    Next next = Next::request;
+    while (next == Next::request && awaitRequest()) next = serveRequest();
+    if (next == Next::abandon) return;
     idle_ = true;
-    const bool arrived = !context_.stopping && socket_.awaitInput(context_.options.idleTimeout);
-    idle_ = false;
-    return arrived;
+    socket_.close(next == Next::close ? lingerTime : 0ms);
 }
 
-bool Connection::readHead(Patience& patience, HeadScanner& scanner, std::size_t& headBytes) {
-    for (;;) {
-        const std::string_view arrived = input_.view();
-        if (const auto found = scanner.find(arrived)) headBytes = *found;
-        if (headBytes > context_.options.maxHeaderBytes || (headBytes == 0 && arrived.size() > context_.options.maxHeaderBytes)) {
-            if (!scanner.requestLineSeen()) throw Error(ErrorCode::uriTooLong, "The request line is too long.");
-            throw Error(ErrorCode::headersTooLarge, "The request's header is too large: at most " +
-                                                        std::to_string(context_.options.maxHeaderBytes) + " bytes.");
+bool Connection::awaitRequest() {
+    idle_ = true;
+    if (context_.stopping) return false;
+    if (input_.empty()) {
+        const auto timeout = refused_ ? lingerTime : context_.options.idleTimeout;
+        const auto settle = std::min(settleTime, timeout);
+        if (!socket_.awaitInput(settle)) {
+            input_.release();
+            releaseUnusedStack();
+            if (!socket_.awaitInput(timeout - settle)) return false;
         }
-        if (headBytes > 0) return true;
+    }
+    idle_ = false;
+    return true;
+}
+
+std::optional<std::size_t> Connection::readHead() {
+    const ServerOptions& options = context_.options;
+    Allowance patience(options.headerTimeout);
+    HeadScanner scanner;
+    for (bool emptyLineSkipped = false;;) {
+        if (!emptyLineSkipped && input_.view().starts_with("\r\n")) {
+            // RFC 9112 section 2.2: some clients send one after a body.
+            input_.consume(2);
+            scanner = {};
+            emptyLineSkipped = true;
+        }
+        const std::string_view view = input_.view();
+        const auto length = scanner.find(view);
+        if (!scanner.requestLineSeen() && view.size() > options.maxTargetBytes + 64)
+            throw Error(ErrorCode::uriTooLong, "The request target is too long: at most " +
+                                                   std::to_string(options.maxTargetBytes) + " bytes.");
+        if (length.value_or(view.size()) > options.maxHeaderBytes)
+            throw Error(ErrorCode::headersTooLarge, "The request header is too large: at most " +
+                                                        std::to_string(options.maxHeaderBytes) + " bytes.");
+        if (length) return length;
         const std::size_t count = socket_.read(input_.room(), patience);
         if (count == 0) {
-            if (input_.empty()) return false;
-            throw Error(ErrorCode::badRequest, "The request's header ended early.");
+            if (view.empty() || context_.stopping) return std::nullopt;
+            throw Error(ErrorCode::badRequest, "The request header ended early.");
         }
         input_.filled(count);
     }
 }
 
-bool Connection::serveOne() {
-    const auto began = steady_clock::now();
-    Allowance headPatience(context_.options.headerTimeout);
-    TransferPace answerPace(context_.options.stallTimeout, context_.options.minBytesPerS);
-    HeadScanner scanner;
-    std::size_t headBytes = 0;
+Connection::Next Connection::serveRequest() {
+    const ServerOptions& options = context_.options;
     RequestHead head;
-    Request request;
-    std::optional<Error> headError;
+    std::optional<Error> refusal;
     try {
-        if (!readHead(headPatience, scanner, headBytes)) return false;
-        head = parseRequestHead(input_.view().substr(0, headBytes), context_.options.maxTargetBytes);
-        input_.consume(headBytes);
+        const auto length = readHead();
+        if (!length) return Next::abandon;
+        head = parseRequestHead(input_.view().substr(0, *length), options.maxTargetBytes);
+        input_.consume(*length);
+        if (refused_) refusal = serverFull();
     } catch (const Error& error) {
-        headError = error;
-        head = RequestHead{};
+        refusal = error;
     }
-
-    Origin origin = context_.trustedProxies.origin(peer_, socket_.secure(), head.headers);
-    request.method = head.method;
-    request.target = std::move(head.target);
-    request.path = std::move(head.path);
-    request.headers = std::move(head.headers);
-    request.clientAddress = std::move(origin.address);
-    request.secure = origin.secure;
-    request.requestId = origin.requestId.empty() ? nextRequestId() : std::move(origin.requestId);
-
+    const auto begin = SteadyClock::now();
+    const bool wantsKeepAlive = head.keepAlive && !refusal;
     RequestBody body(head, socket_, input_);
-    ResponseWriter response(socket_, answerPace,
+    Request request = makeRequest(head, body);
+    TransferPace pace(options.stallTimeout, options.minBytesPerS);
+    ResponseWriter response(socket_, pace,
                             {.requestId = request.requestId,
                              .date = date(),
                              .head = request.method == Method::head,
                              .http11 = head.http11,
                              .keepAliveNamed = !head.http11,
                              .mayKeepAlive = [&] {
-                                 return !headError && head.keepAlive && !context_.stopping &&
-                                        body.drainable(context_.options.maxDrainBytes);
+                                 return wantsKeepAlive && !context_.stopping && body.drainable(options.maxDrainBytes);
                              }});
     const Route* route = nullptr;
-    Allowance bodyAllowance(context_.options.bodyTimeout);
-    TransferPace bodyPace(context_.options.stallTimeout, context_.options.minBytesPerS);
-    std::optional<Error> failure = headError;
     std::string detail;
-    try {
-        if (!failure) {
-            request.query = parseQuery(head.query);
-            request.body = &body;
-            route = &context_.router.match(request);
-            if (body.length().value_or(0) > route->maxBodyBytes)
-                throw Error(ErrorCode::payloadTooLarge,
-                            "The request body is too large here: at most " + std::to_string(route->maxBodyBytes) + " bytes.");
-            body.allow(route->maxBodyBytes, route->transfer ? static_cast<Patience&>(bodyPace) : bodyAllowance);
-            route->handler(request, response);
-            if (!response.finish()) throw Error(ErrorCode::internal, "An internal error occurred.", "the answer is shorter than announced");
-        }
-    } catch (const Error& error) {
-        failure = error;
-    } catch (const std::exception& error) {
-        failure = Error(ErrorCode::internal, "An internal error occurred.", error.what());
-    }
-    if (failure) {
-        detail = failure->privateDetail();
+    const auto fail = [&](const Error& error) {
+        detail = error.what();
+        if (response.onWire()) return;
         try {
-            if (!response.onWire()) {
-                const std::string allow = failure->code() == ErrorCode::methodNotAllowed ? context_.router.allowed(request.path) : "";
-                response.sendProblem(*failure, allow);
-            }
-        } catch (const Error& error) {
-            if (detail.empty()) detail = error.privateDetail();
+            const bool wrongMethod = error.code() == ErrorCode::methodNotAllowed;
+            response.sendProblem(error, wrongMethod ? context_.router.allowed(request.path) : "");
+        } catch (const std::exception& again) {
+            detail.append("; ").append(again.what());
         }
+    };
+    const auto failInternally = [&](const char* what) {
+        fail(Error(ErrorCode::internal, "An internal error occurred.", what));
+    };
+    try {
+        if (refusal) throw *refusal;
+        dispatch(request, body, response, route);
+        if (!response.finish()) failInternally("the handler's answer is missing or shorter than announced");
+    } catch (const Error& error) {
+        fail(error);
+    } catch (const std::exception& error) {
+        failInternally(error.what());
+    } catch (...) {
+        failInternally("an exception of unknown type");
     }
-    const bool whole = response.complete();
     if (context_.onExchange)
         context_.onExchange({.method = request.method,
-                             .route = route == nullptr ? std::string_view() : std::string_view(route->pattern),
+                             .route = route == nullptr ? std::string_view() : route->pattern,
                              .status = response.onWire() ? response.status() : 0,
                              .bytesIn = body.bytesRead(),
                              .bytesOut = response.bodyBytes(),
-                             .time = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began),
+                             .time = std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - begin),
                              .requestId = request.requestId,
                              .clientAddress = request.clientAddress,
-                             .truncated = !whole,
+                             .truncated = response.onWire() && !response.complete(),
                              .error = detail});
-    if (!whole) {
-        socket_.resetOnEnd();
-        throw Error(ErrorCode::unavailable, "The answer could not be sent whole.");
+    if (!response.complete()) {
+        if (response.endsWithConnection()) socket_.resetOnEnd();
+        return Next::abandon;
     }
-    if (!response.keepAlive()) return false;
-    Allowance drainAllowance(context_.options.bodyTimeout);
-    return body.drain(context_.options.maxDrainBytes, drainAllowance);
+    Allowance drainPatience(options.bodyTimeout);
+    return response.keepAlive() && body.drain(options.maxDrainBytes, drainPatience) ? Next::request : Next::close;
 }
 
-std::string Connection::nextRequestId() {
-    // xorshift128+ seeded from the system's generator: ids need to be distinct, not secret.
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string id(32, '0');
-    for (std::size_t half = 0; half < 2; ++half) {
-        std::uint64_t x = idState_[0];
-        const std::uint64_t y = idState_[1];
-        idState_[0] = y;
-        x ^= x << 23;
-        idState_[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
-        std::uint64_t value = idState_[1] + y;
-        for (std::size_t i = 0; i < 16; ++i, value >>= 4) id[half * 16 + i] = digits[value & 15];
+Request Connection::makeRequest(RequestHead& head, RequestBody& body) {
+    Origin origin = context_.trustedProxies.origin(peer_, socket_.secure(), head.headers);
+    Request request;
+    request.method = head.method;
+    request.target = std::move(head.target);
+    request.path = std::move(head.path);
+    request.clientAddress = std::move(origin.address);
+    request.secure = origin.secure;
+    request.requestId = origin.requestId.empty() ? newRequestId() : std::move(origin.requestId);
+    request.headers = std::move(head.headers);
+    request.body = &body;
+    return request;
+}
+
+void Connection::dispatch(Request& request, RequestBody& body, Response& response, const Route*& route) const {
+    if (request.path == "*") {
+        response.setHeader("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        response.sendEmpty(204);
+        return;
     }
-    return id;
+    route = &context_.router.match(request);
+    if (const std::size_t question = request.target.find('?'); question != std::string::npos)
+        request.query = parseQuery(std::string_view(request.target).substr(question + 1));
+    if (body.length().value_or(0) > route->maxBodyBytes)
+        throw Error(ErrorCode::payloadTooLarge,
+                    "The request body is too large here: at most " + std::to_string(route->maxBodyBytes) + " bytes.");
+    const ServerOptions& options = context_.options;
+    Allowance shortBody(options.bodyTimeout);
+    TransferPace transfer(options.stallTimeout, options.minBytesPerS);
+    body.allow(route->maxBodyBytes, route->transfer ? static_cast<Patience&>(transfer) : shortBody);
+    route->handler(request, response);
+}
+
+std::string Connection::newRequestId() {
+    std::array<char, 33> text;
+    std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(nextRandom(idState_)),
+                  static_cast<unsigned long long>(nextRandom(idState_)));
+    return text.data();
 }
 
 std::string_view Connection::date() {
-    const std::time_t now = std::time(nullptr);
-    if (now != dateOf_) {
-        std::tm parts{};
-        gmtime_r(&now, &parts);
-        std::strftime(date_.data(), date_.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-        dateOf_ = now;
+    static constexpr std::array days = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    if (const std::time_t now = std::time(nullptr); now != dateTime_) {
+        dateTime_ = now;
+        std::tm utc{};
+        ::gmtime_r(&now, &utc);
+        std::snprintf(dateText_.data(), dateText_.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                      days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
+                      months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                      utc.tm_sec);
     }
-    return date_.data();
+    return dateText_.data();
 }
 
 }  // namespace chunkvault::http

@@ -3,11 +3,12 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "common/http/client_socket.h"
 #include "common/http/input_buffer.h"
@@ -21,6 +22,12 @@ namespace chunkvault::http {
 
 // What all connections of a server share; outlives them.
 struct ServerContext {
+    ServerContext(const Router& router_, ServerOptions options_, std::function<void(const Exchange&)> onExchange_)
+        : router(router_),
+          options(std::move(options_)),
+          trustedProxies(options.trustedProxies),
+          onExchange(std::move(onExchange_)) {}
+
     const Router& router;
     const ServerOptions options;
     const TrustedProxies trustedProxies;
@@ -30,35 +37,44 @@ struct ServerContext {
 
 class Connection {
   public:
-    // refused: the server is full, the first request is answered with 503.
-    Connection(const ServerContext& context, Poco::Net::StreamSocket socket, SSL_CTX* tls, bool refused);
+    // tls: null for plain connections. refused: the server is full, the first request is answered with 503.
+    Connection(const ServerContext& context, Poco::Net::StreamSocket socket, const IpAddress& peer, SSL_CTX* tls,
+               bool refused);
 
     // Serves until the connection ends.
     void run() noexcept;
 
-    // From any thread: ends the connection now if it waits for a request, else with the answer it is at.
+    // From any thread, after context.stopping was set: the connection ends now if it waits for a request, else with the
+    // answer it is at.
     void stopWhenIdle() noexcept;
     // From any thread: ends all reads and writes.
     void cut() noexcept { socket_.interrupt(); }
 
+    [[nodiscard]] bool refused() const { return refused_; }
+
   private:
+    enum class Next { request, close, abandon };
+
+    void serve();
     [[nodiscard]] bool awaitRequest();
-    // False: the client has gone without having begun a request.
-    [[nodiscard]] bool readHead(Patience& patience, HeadScanner& scanner, std::size_t& headBytes);
-    // False: the connection ends.
-    [[nodiscard]] bool serveOne();
-    [[nodiscard]] std::string nextRequestId();
+    // The length of a header block at the front of input_; nullopt when the client left without having begun one.
+    [[nodiscard]] std::optional<std::size_t> readHead();
+    [[nodiscard]] Next serveRequest();
+    [[nodiscard]] Request makeRequest(RequestHead& head, RequestBody& body);
+    // Matches and runs the handler. Sets route as soon as it is known.
+    void dispatch(Request& request, RequestBody& body, Response& response, const Route*& route) const;
+    [[nodiscard]] std::string newRequestId();
     [[nodiscard]] std::string_view date();
 
     const ServerContext& context_;
     ClientSocket socket_;
     InputBuffer input_;
-    IpAddress peer_;
-    std::array<std::uint64_t, 2> idState_;
-    std::time_t dateOf_ = 0;
-    std::array<char, 32> date_{};
+    const IpAddress peer_;
     const bool refused_;
     std::atomic<bool> idle_ = true;
+    std::uint64_t idState_ = 0;
+    std::time_t dateTime_ = 0;
+    std::array<char, 32> dateText_{};
 };
 
 }  // namespace chunkvault::http

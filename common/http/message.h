@@ -16,8 +16,8 @@ enum class Method { get, head, post, put, patch, del, options };
 
 [[nodiscard]] std::string_view toString(Method method) noexcept;
 
-// The body of a request, read as it arrives. The connection loop's deadlines apply; a body that stops early is an error,
-// never an end.
+// The body of a request, read as it arrives. The connection loop's deadlines apply; a body that stops early is an
+// error, never an end.
 class BodyReader {
   public:
     virtual ~BodyReader() = default;
@@ -25,7 +25,8 @@ class BodyReader {
     // Content-Length; nullopt with chunked transfer coding. 0 when there is no body.
     [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
     // Fills as much of buffer as is there, at least one byte; 0 only at the real end.
-    // Throws Error badRequest (ended early, bad chunked coding), requestTimeout, payloadTooLarge (above the route's limit).
+    // Throws Error badRequest (ended early, bad chunked coding), requestTimeout, payloadTooLarge (above the route's
+    // limit).
     virtual std::size_t read(std::span<char> buffer) = 0;
 
     // Reads until buffer is full or the body ends; how many bytes were read.
@@ -47,10 +48,10 @@ class Request {
     std::string clientAddress;  // numeric; the real one when the peer is in TRUSTED_PROXIES
     bool secure = false;        // TLS here, or at a trusted proxy
     std::string requestId;
-    std::vector<Header> headers;                                // in order; names as sent
-    std::vector<std::pair<std::string, std::string>> query;     // decoded
-    std::vector<std::pair<std::string, std::string>> params;    // the route's {names}, decoded
-    BodyReader* body = nullptr;                                 // never null in a handler
+    std::vector<Header> headers;                              // in order; names as sent
+    std::vector<std::pair<std::string, std::string>> query;   // decoded
+    std::vector<std::pair<std::string, std::string>> params;  // the route's {names}, decoded
+    BodyReader* body = nullptr;                               // never null in a handler
 
     // The first value; nullopt when absent. Names are compared without case.
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
@@ -83,7 +84,8 @@ class Response {
     virtual void sendEmpty(int status) = 0;
     // A streamed body of exactly length bytes, or of unknown length (chunked coding) when nullopt. Fewer bytes written
     // than announced, or an exception, make the loop cut the connection, so that the client sees the truncation.
-    // The writer lives as long as the Response.
+    // The header leaves with the first bytes: an exception before them still becomes a problem answer, without the
+    // headers that were set (but for Content-Range). The writer lives as long as the Response.
     virtual BodyWriter& begin(int status, std::string_view contentType, std::optional<std::uint64_t> length) = 0;
 
     [[nodiscard]] virtual bool started() const = 0;

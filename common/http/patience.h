@@ -43,7 +43,7 @@ class TransferPace final : public Patience {
   private:
     std::chrono::nanoseconds stallTimeout_;
     std::uint64_t minBytesPerS_;
-    std::chrono::nanoseconds stalled_{};     // since something moved
+    std::chrono::nanoseconds stalled_{};  // since something moved
     std::chrono::nanoseconds windowWaited_{};
     std::uint64_t windowBytes_ = 0;
 };

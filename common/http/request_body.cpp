@@ -13,7 +13,7 @@ namespace chunkvault::http {
 namespace {
 
 constexpr std::size_t maxChunkLineBytes = 1 << 10;
-constexpr std::size_t fairFramingBytes = 16;          // a chunk's size line and end, without extensions
+constexpr std::size_t fairFramingBytes = 16;  // a chunk's size line and end, without extensions
 constexpr std::size_t maxFramingExcess = 16 << 10;
 constexpr std::size_t maxTrailerBytes = 8 << 10;
 constexpr std::string_view continueAnswer = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -27,7 +27,9 @@ RequestBody::RequestBody(const RequestHead& head, ClientSocket& socket, InputBuf
       remaining_(length_.value_or(0)),
       chunked_(head.chunked),
       continueWanted_(head.expectsContinue && head.hasBody()),
-      state_(head.chunked ? State::chunkHeader : remaining_ > 0 ? State::data : State::ended) {}
+      state_(head.chunked     ? State::chunkHeader
+             : remaining_ > 0 ? State::data
+                              : State::ended) {}
 
 void RequestBody::allow(std::uint64_t maxBytes, Patience& patience) {
     maxBytes_ = maxBytes;
@@ -55,7 +57,8 @@ bool RequestBody::drain(std::size_t maxBytes, Patience& patience) noexcept try {
     if (!drainable(maxBytes)) return false;
     allow(bytesRead_ + maxBytes, patience);
     std::array<char, 16 << 10> discarded;
-    while (read(discarded) > 0) {}
+    while (read(discarded) > 0) {
+    }
     return true;
 } catch (const Error&) {
     return false;
@@ -126,7 +129,8 @@ void RequestBody::readChunkFraming() {
 // Long extensions on tiny chunks would make a small body cost any amount of reading.
 void RequestBody::limitFraming(std::size_t lineBytes, std::uint64_t chunkBytes) {
     framingExcess_ += lineBytes;
-    framingExcess_ -= std::min<std::uint64_t>(framingExcess_, fairFramingBytes + std::min<std::uint64_t>(chunkBytes, lineBytes));
+    framingExcess_ -=
+        std::min<std::uint64_t>(framingExcess_, fairFramingBytes + std::min<std::uint64_t>(chunkBytes, lineBytes));
     if (framingExcess_ > maxFramingExcess) fail("The chunks of the request body hold too much besides their bytes.");
 }
 
@@ -135,7 +139,8 @@ std::string_view RequestBody::peekLine(std::size_t maxBytes) {
         const std::string_view view = input_.view();
         const std::size_t lineFeed = view.find('\n');
         if (lineFeed != std::string_view::npos) {
-            if (lineFeed == 0 || view[lineFeed - 1] != '\r') fail("A line in the request body's framing ends without CR LF.");
+            if (lineFeed == 0 || view[lineFeed - 1] != '\r')
+                fail("A line in the request body's framing ends without CR LF.");
             if (lineFeed - 1 > maxBytes) fail("A line in the request body's framing is too long.");
             return view.substr(0, lineFeed - 1);
         }

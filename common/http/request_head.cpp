@@ -23,8 +23,8 @@ std::string_view takeLine(std::string_view& block) {
 }
 
 Method parseMethod(std::string_view name) {
-    for (const Method method : {Method::get, Method::head, Method::post, Method::put, Method::patch, Method::del,
-                                Method::options})
+    for (const Method method :
+         {Method::get, Method::head, Method::post, Method::put, Method::patch, Method::del, Method::options})
         if (name == toString(method)) return method;
     if (!isToken(name)) refuse("The request line does not begin with a method.");
     throw Error(ErrorCode::notImplemented,
@@ -65,10 +65,8 @@ void parseTarget(RequestHead& head) {
         if (authority.empty() || !isAuthority(authority)) refuse("The request target names no valid host.");
         rest.remove_prefix(authority.size());
     }
-    const std::size_t question = rest.find('?');
-    head.path = rest.substr(0, question);
+    head.path = rest.substr(0, rest.find('?'));
     if (head.path.empty()) head.path = "/";
-    if (question != std::string_view::npos) head.query = rest.substr(question + 1);
 }
 
 void parseRequestLine(RequestHead& head, std::string_view line, std::size_t maxTargetBytes) {

@@ -90,16 +90,16 @@ void ResponseWriter::setHeader(std::string_view name, std::string_view value) {
 
 void ResponseWriter::send(int status, std::string_view contentType, std::string_view body) {
     start(status, contentType, Framing::counted, body.size());
-    complete_ = true;
     if (terms_.head || neverHasBody(status)) body = {};
     bodyBytes_ = body.size();
     put(body);
+    complete_ = true;
 }
 
 void ResponseWriter::sendEmpty(int status) {
     start(status, {}, neverHasBody(status) ? Framing::none : Framing::counted, 0);
-    complete_ = true;
     put({});
+    complete_ = true;
 }
 
 BodyWriter& ResponseWriter::begin(int status, std::string_view contentType, std::optional<std::uint64_t> length) {
@@ -175,10 +175,8 @@ void ResponseWriter::start(int status, std::string_view contentType, Framing fra
     } else if (framing == Framing::chunked) {
         pending_ += "Transfer-Encoding: chunked\r\n";
     }
-    if (!keepAlive_)
-        pending_ += "Connection: close\r\n";
-    else if (terms_.keepAliveNamed)
-        pending_ += "Connection: keep-alive\r\n";
+    if (!keepAlive_) pending_ += "Connection: close\r\n";
+    else if (terms_.keepAliveNamed) pending_ += "Connection: keep-alive\r\n";
     for (const auto& [name, value] : headers_) appendHeader(pending_, name, value);
     pending_ += "\r\n";
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/error/error.h"
 #include "common/http/client_socket.h"
@@ -21,8 +22,8 @@ class ResponseWriter final : public Response, private BodyWriter {
         std::string_view date;  // of the Date header
         bool head = false;      // the request's method is HEAD
         bool http11 = true;
-        bool keepAliveNamed = false;          // HTTP/1.0 must be told that the connection stays
-        std::function<bool()> mayKeepAlive;   // asked once, when the header is made
+        bool keepAliveNamed = false;         // HTTP/1.0 must be told that the connection stays
+        std::function<bool()> mayKeepAlive;  // asked once, when the header is made
     };
     // All must outlive the writer.
     ResponseWriter(ClientSocket& socket, Patience& patience, Terms terms);

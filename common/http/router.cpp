@@ -86,7 +86,8 @@ struct Router::Node {
 
 Router::Router(std::vector<Route> routes) : routes_(std::move(routes)), root_(std::make_unique<Node>()) {
     for (const Route& route : routes_) {
-        if (!route.pattern.starts_with('/')) throw std::logic_error("a route's pattern starts with '/': " + route.pattern);
+        if (!route.pattern.starts_with('/'))
+            throw std::logic_error("a route's pattern starts with '/': " + route.pattern);
         Node* node = root_.get();
         std::vector<std::string> names;
         for (const std::string_view segment : split(route.pattern)) {
@@ -98,10 +99,11 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)), root_(st
         if (!node->endpoints.try_emplace(route.method, Node::Endpoint{&route, std::move(names)}).second)
             throw std::logic_error("two routes for " + std::string(toString(route.method)) + ' ' + route.pattern);
     }
-    options_ = {.method = Method::options, .pattern = "", .handler = [this](const Request& request, Response& response) {
-                    response.setHeader("Allow", allowed(request.path));
-                    response.sendEmpty(204);
-                }};
+    options_ = {
+        .method = Method::options, .pattern = "", .handler = [this](const Request& request, Response& response) {
+            response.setHeader("Allow", allowed(request.path));
+            response.sendEmpty(204);
+        }};
 }
 
 Router::~Router() = default;
@@ -133,7 +135,8 @@ const Route& Router::match(Request& request) const {
                                                      " is not possible here. Possible: " + node->allowed() + '.');
     }
     request.params.clear();
-    for (std::size_t i = 0; i < values.size(); ++i) request.params.emplace_back(endpoint->names[i], std::move(values[i]));
+    for (std::size_t i = 0; i < values.size(); ++i)
+        request.params.emplace_back(endpoint->names[i], std::move(values[i]));
     return *endpoint->route;
 }
 

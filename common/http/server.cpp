@@ -1,175 +1,225 @@
 #include "common/http/server.h"
 
-#include <poll.h>
-#include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include <algorithm>
 #include <condition_variable>
+#include <csignal>
 #include <cstdio>
-#include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <unordered_set>
+#include <utility>
 
 #include <Poco/Exception.h>
-#include <Poco/Net/NetException.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/SocketAddress.h>
 
 #include "common/error/error.h"
 #include "common/http/connection.h"
+#include "common/http/small_thread.h"
 #include "common/http/tls_context.h"
 
 namespace chunkvault::http {
 
 namespace {
 
-constexpr std::size_t stackBytes = 1 << 20;      // only what is touched takes memory
-constexpr std::size_t refusalsAtOnce = 64;       // connections above the limit that get an answer; more are closed
-constexpr std::chrono::milliseconds acceptPause{100};  // when there are no more descriptors
+using namespace std::chrono_literals;
+
+constexpr int backlog = 1024;
+// Connections above the limit that are told so; more are closed without a word.
+constexpr std::size_t maxRefusals = 64;
+constexpr auto noRoomPause = 50ms;
 
 void raiseDescriptorLimit() {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Poco::Net::ServerSocket listenOn(const ServerOptions& options) {
-    try {
-        Poco::Net::ServerSocket socket;
-        socket.bind(Poco::Net::SocketAddress(options.host, options.port), true, false);
-        socket.listen(1024);
-        return socket;
-    } catch (const Poco::Exception& error) {
-        throw Error(ErrorCode::unavailable,
-                    "Cannot listen on " + options.host + " port " + std::to_string(options.port) +
-                        ": is another program using it, or the address not this machine's? Set HOST and PORT.",
-                    error.displayText());
+Poco::Net::ServerSocket listenOn(const ServerOptions& options) try {
+    const Poco::Net::SocketAddress address(options.host, options.port);
+    Poco::Net::ServerSocket socket;
+    if (address.family() == Poco::Net::SocketAddress::IPv6) socket.bind6(address, true, false, false);
+    else socket.bind(address, true, false);
+    socket.listen(backlog);
+    return socket;
+} catch (const Poco::Exception& error) {
+    throw Error(ErrorCode::unavailable,
+                "Cannot listen on " + options.host + " port " + std::to_string(options.port) +
+                    ": is another program using it, or the address not this machine's? Set HOST and PORT.",
+                error.displayText());
+}
+
+// While it lives, threads that are started take no signals: those are for the program's main thread, and a client that
+// goes away in the middle of a TLS write must not end the program.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_{};
+};
+
+std::string describe(const std::exception& error) {
+    const auto* poco = dynamic_cast<const Poco::Exception*>(&error);
+    return poco == nullptr ? error.what() : poco->displayText();
+}
+
+ServerOptions withDefaults(ServerOptions options) {
+    if (!options.warn)
+        options.warn = [](std::string_view message) {
+            std::fprintf(stderr, "%.*s\n", static_cast<int>(message.size()), message.data());
+        };
+    return options;
 }
 
 }  // namespace
 
 struct Server::Impl {
     Impl(const Router& router, ServerOptions options, std::function<void(const Exchange&)> onExchange)
-        : proxies(options.trustedProxies),
-          context{router, std::move(options), proxies, std::move(onExchange)},
-          socket(listenOn(context.options)),
-          wake(eventfd(0, EFD_CLOEXEC)) {
-        const ServerOptions& set = context.options;
-        if (!set.tlsCert.empty() || !set.tlsKey.empty())
-            tls = std::make_unique<TlsContext>(set.tlsCert, set.tlsKey, [](std::string_view warning) {
-                std::fprintf(stderr, "%.*s\n", static_cast<int>(warning.size()), warning.data());
-            });
+        : context(router, withDefaults(std::move(options)), std::move(onExchange)),
+          listener(listenOn(context.options)),
+          port(listener.address().port()) {
+        if (!context.options.tlsCert.empty() || !context.options.tlsKey.empty())
+            tls = std::make_unique<TlsContext>(context.options.tlsCert, context.options.tlsKey, context.options.warn);
     }
-    ~Impl() { ::close(wake); }
 
+    void start();
+    void stop();
     void acceptAll();
-    void serve(Poco::Net::StreamSocket accepted);
-    static void* runConnection(void* argument);
+    void accept();
+    void serve(Connection* raw) noexcept;
+    void forget(Connection& connection) noexcept;
 
-    const TrustedProxies proxies;
     ServerContext context;
-    Poco::Net::ServerSocket socket;
-    const int wake;
+    Poco::Net::ServerSocket listener;
+    const std::uint16_t port;
     std::unique_ptr<TlsContext> tls;  // used by the accepting thread
     std::thread acceptor;
+    std::mutex stopMutex;  // one stop() at a time
 
-    std::mutex mutex;
-    std::condition_variable ended;
-    std::list<std::unique_ptr<Connection>> connections;
-    std::atomic<std::size_t> count = 0;
+    std::mutex mutex;  // guards what follows
+    std::condition_variable threadEnded;
+    std::unordered_set<Connection*> connections;  // owned by their threads
+    std::size_t refusals = 0;                     // of them
+    std::size_t threads = 0;
+    std::optional<pthread_t> lastEnded;  // not joined yet; the next to end joins it
 };
 
-namespace {
+void Server::Impl::start() {
+    raiseDescriptorLimit();
+    const SignalsBlocked blocked;
+    acceptor = std::thread([this] { acceptAll(); });
+}
 
-struct Started {
-    Server::Impl* server;
-    std::list<std::unique_ptr<Connection>>::iterator connection;
-};
+void Server::Impl::stop() {
+    const std::lock_guard onlyOne(stopMutex);
+    context.stopping = true;
+    if (!acceptor.joinable()) return;
+    ::shutdown(listener.impl()->sockfd(), SHUT_RDWR);
+    acceptor.join();
+    listener.close();
 
-}  // namespace
+    std::unique_lock lock(mutex);
+    for (Connection* connection : connections) connection->stopWhenIdle();
+    const auto allEnded = [this] { return threads == 0; };
+    if (!threadEnded.wait_for(lock, context.options.stopTimeout, allEnded)) {
+        for (Connection* connection : connections) connection->cut();
+        threadEnded.wait(lock, allEnded);
+    }
+    const auto last = std::exchange(lastEnded, std::nullopt);
+    lock.unlock();
+    if (last) ::pthread_join(*last, nullptr);
+}
 
 void Server::Impl::acceptAll() {
-    while (!context.stopping) {
-        pollfd entries[2] = {{.fd = static_cast<int>(socket.impl()->sockfd()), .events = POLLIN, .revents = 0},
-                             {.fd = wake, .events = POLLIN, .revents = 0}};
-        if (::poll(entries, 2, -1) < 0 || context.stopping) continue;
+    for (bool warned = false; !context.stopping;) {
         try {
-            serve(socket.acceptConnection());
-        } catch (const Poco::Exception&) {
-            // Out of descriptors or memory, most likely: accepting at once again would only fail again.
-            (void)::poll(&entries[1], 1, static_cast<int>(acceptPause.count()));
+            accept();
+            warned = false;
+        } catch (const std::exception& error) {
+            if (context.stopping) return;
+            // Out of descriptors, threads or memory: what ends meanwhile makes room.
+            if (!std::exchange(warned, true))
+                context.options.warn(std::string("connections cannot be accepted: ") + describe(error));
+            std::this_thread::sleep_for(noRoomPause);
         }
     }
 }
 
-void Server::Impl::serve(Poco::Net::StreamSocket accepted) {
-    const std::size_t now = count;
-    if (now >= context.options.maxConnections + refusalsAtOnce) return;
-    accepted.setNoDelay(true);
-    auto connection = std::make_unique<Connection>(context, accepted, tls ? tls->current() : nullptr,
-                                                   now >= context.options.maxConnections);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stackBytes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    const std::lock_guard lock(mutex);
-    connections.push_back(std::move(connection));
-    ++count;
-    auto started = std::make_unique<Started>(Started{this, std::prev(connections.end())});
-    pthread_t thread;
-    if (pthread_create(&thread, &attributes, runConnection, started.get()) == 0) {
-        (void)started.release();
-    } else {
-        connections.pop_back();
-        --count;
+void Server::Impl::accept() {
+    Poco::Net::SocketAddress peer;
+    Poco::Net::StreamSocket socket = listener.acceptConnection(peer);
+    socket.setNoDelay(true);
+    std::unique_lock lock(mutex);
+    const bool refused = connections.size() - refusals >= context.options.maxConnections;
+    if (refused && refusals == maxRefusals) return;
+    lock.unlock();
+
+    const auto address = IpAddress::parse(peer.host().toString());
+    auto connection = std::make_unique<Connection>(context, std::move(socket), address.value_or(IpAddress()),
+                                                   tls == nullptr ? nullptr : tls->current(), refused);
+    lock.lock();
+    connections.insert(connection.get());
+    refusals += refused ? 1 : 0;
+    ++threads;
+    lock.unlock();
+    Connection* const raw = connection.get();
+    try {
+        startSmallThread([this, raw] { serve(raw); });
+    } catch (...) {
+        forget(*raw);
+        const std::lock_guard again(mutex);
+        --threads;
+        throw;
     }
-    pthread_attr_destroy(&attributes);
+    static_cast<void>(connection.release());
 }
 
-void* Server::Impl::runConnection(void* argument) {
-    const std::unique_ptr<Started> started(static_cast<Started*>(argument));
-    Server::Impl& server = *started->server;
-    (*started->connection)->run();
-    const std::lock_guard lock(server.mutex);
-    server.connections.erase(started->connection);
-    --server.count;
-    server.ended.notify_all();
-    return nullptr;
+void Server::Impl::serve(Connection* raw) noexcept {
+    std::unique_ptr<Connection> connection(raw);
+    connection->run();
+    forget(*connection);
+    connection.reset();
+
+    std::unique_lock lock(mutex);
+    const auto previous = std::exchange(lastEnded, ::pthread_self());
+    --threads;
+    threadEnded.notify_all();
+    lock.unlock();
+    if (previous) ::pthread_join(*previous, nullptr);
 }
 
-Server::Server(const Router& router, ServerOptions options, std::function<void(const Exchange&)> onExchange) {
-    raiseDescriptorLimit();
-    impl_ = std::make_unique<Impl>(router, std::move(options), std::move(onExchange));
+void Server::Impl::forget(Connection& connection) noexcept {
+    const std::lock_guard lock(mutex);
+    connections.erase(&connection);
+    refusals -= connection.refused() ? 1 : 0;
 }
 
-Server::~Server() { stop(); }
+Server::Server(const Router& router, ServerOptions options, std::function<void(const Exchange&)> onExchange)
+    : impl_(std::make_unique<Impl>(router, std::move(options), std::move(onExchange))) {}
 
-void Server::start() {
-    impl_->acceptor = std::thread([this] { impl_->acceptAll(); });
+Server::~Server() { impl_->stop(); }
+
+void Server::start() { impl_->start(); }
+
+void Server::stop() { impl_->stop(); }
+
+std::uint16_t Server::port() const { return impl_->port; }
+
+std::size_t Server::connections() const {
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->connections.size() - impl_->refusals;
 }
-
-void Server::stop() {
-    if (impl_->context.stopping.exchange(true)) return;
-    const std::uint64_t one = 1;
-    (void)!::write(impl_->wake, &one, sizeof one);
-    if (impl_->acceptor.joinable()) impl_->acceptor.join();
-    impl_->socket.close();
-    std::unique_lock lock(impl_->mutex);
-    for (const auto& connection : impl_->connections) connection->stopWhenIdle();
-    const auto none = [&] { return impl_->connections.empty(); };
-    if (impl_->ended.wait_for(lock, impl_->context.options.stopTimeout, none)) return;
-    for (const auto& connection : impl_->connections) connection->cut();
-    impl_->ended.wait(lock, none);
-}
-
-std::uint16_t Server::port() const { return impl_->socket.address().port(); }
-
-std::size_t Server::connections() const { return impl_->count; }
 
 }  // namespace chunkvault::http

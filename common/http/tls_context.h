@@ -14,8 +14,8 @@ namespace chunkvault::http {
 
 class TlsContext {
   public:
-    // PEM files: the certificate with its chain, and its key without a passphrase. Throws Error unavailable, which names
-    // the file, when they cannot be used. warn is called when a later pair cannot be used.
+    // PEM files: the certificate with its chain, and its key without a passphrase. Throws Error unavailable, which
+    // names the file, when they cannot be used. warn is called when a later pair cannot be used.
     TlsContext(std::string certFile, std::string keyFile, std::function<void(std::string_view)> warn);
     ~TlsContext();
 

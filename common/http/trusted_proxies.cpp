@@ -41,10 +41,8 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 
 std::string IpAddress::toString() const {
     std::array<char, INET6_ADDRSTRLEN> text{};
-    if (isV4())
-        ::inet_ntop(AF_INET, bytes_.data() + v4Prefix.size(), text.data(), text.size());
-    else
-        ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
+    if (isV4()) ::inet_ntop(AF_INET, bytes_.data() + v4Prefix.size(), text.data(), text.size());
+    else ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
     return text.data();
 }
 
