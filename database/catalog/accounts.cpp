@@ -1,5 +1,9 @@
 #include "database/catalog/accounts.h"
 
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
 #include "common/error/error.h"
 #include "common/wire/file_name.h"
 #include "database/catalog/database.h"
@@ -10,6 +14,7 @@ namespace chunkvault::catalog {
 namespace {
 
 constexpr Timestamp rotationGraceUs = minuteUs;
+constexpr Timestamp untilUsed = std::numeric_limits<Timestamp>::max();
 constexpr Timestamp lastUsedStepUs = minuteUs;  // how exact an API token's last use is kept
 
 // userOf reads these from column 0 on.
@@ -27,23 +32,18 @@ UserState stateOf(std::string_view text) {
 }
 
 User userOf(const Row& row) {
-    return {row.id<UserId>(0),
-            row.text(1),
-            row.text(2),
-            row.text(3) == "admin" ? Role::admin : Role::user,
-            stateOf(row.text(4)),
-            row.truth(5),
-            row.maybeInteger(6),
-            row.integer(7),
-            row.integer(8),
-            row.integer(9),
-            row.id<FileId>(10),
-            row.integer(11),
-            row.integer(12),
-            row.maybeInteger(13)};
+    return {row.id<UserId>(0),    row.text(1),
+            row.text(2),          row.text(3) == "admin" ? Role::admin : Role::user,
+            stateOf(row.text(4)), row.truth(5),
+            row.maybeInteger(6),  row.integer(7),
+            row.integer(8),       row.integer(9),
+            row.id<FileId>(10),   row.integer(11),
+            row.integer(12),      row.maybeInteger(13)};
 }
 
-std::string selectUser(std::string_view rest) { return "SELECT " + std::string(userColumns) + " FROM users u " + std::string(rest); }
+std::string selectUser(std::string_view rest) {
+    return "SELECT " + std::string(userColumns) + " FROM users u " + std::string(rest);
+}
 
 std::string_view textOf(Role role) { return role == Role::admin ? "admin" : "user"; }
 
@@ -51,15 +51,8 @@ std::string_view textOf(Role role) { return role == Role::admin ? "admin" : "use
     throw Error(ErrorCode::unauthorized, "The token is unknown, expired or revoked. Sign in again.");
 }
 
-void deleteSession(Session& session, SessionId id) {
-    session.execute("DELETE FROM rotated_tokens WHERE session_id = $1", {id});
-    session.execute("DELETE FROM sessions WHERE id = $1", {id});
-}
-
 void deleteSessions(Session& session, UserId user, std::optional<SessionId> keep) {
-    const std::int64_t kept = keep ? valueOf(*keep) : 0;
-    session.execute("DELETE FROM rotated_tokens WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND id <> $2)", {user, kept});
-    session.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", {user, kept});
+    session.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", {user, keep ? valueOf(*keep) : 0});
 }
 
 User lockUser(Session& session, UserId user) {
@@ -70,15 +63,38 @@ User lockUser(Session& session, UserId user) {
     return std::move(*found);
 }
 
-// All admins' rows are locked, in order, so that two admins who disable each other at once do not both succeed.
-void requireAnotherAdmin(Session& session, const User& user) {
-    if (user.role != Role::admin || user.state != UserState::active) return;
-    static const std::string sqlite = "SELECT id FROM users WHERE role = 'admin' AND state = 'active' ORDER BY id",
-                             postgres = sqlite + " FOR UPDATE";
-    int others = 0;
-    session.query(session.isPostgres() ? postgres : sqlite, {}, [&](const Row& row) { others += row.id<UserId>(0) != user.id; });
-    if (others == 0)
+// The user, who may stop being an admin now. The rows of all active admins are locked first and in order, so that of
+// two who end each other at once one is refused, and neither waits for the other for ever.
+User lockToDemote(Session& session, UserId user) {
+    static const std::string sqlite = "SELECT id FROM users WHERE role = 'admin' AND state = 'active' ORDER BY id";
+    static const std::string postgres = sqlite + " FOR UPDATE";
+    bool othersLeft = false;
+    session.query(session.isPostgres() ? postgres : sqlite, {},
+                  [&](const Row& row) { othersLeft = othersLeft || row.id<UserId>(0) != user; });
+    User locked = lockUser(session, user);
+    if (!othersLeft && locked.role == Role::admin && locked.state == UserState::active)
         throw Error(ErrorCode::conflict, "This is the last active administrator. Make another one first.");
+    return locked;
+}
+
+// The session whose current or earlier refresh token this is, locked.
+struct RefreshedSession {
+    SessionId id;
+    UserId user;
+    Sha256Digest current;
+    Timestamp expiresAt;
+};
+std::optional<RefreshedSession> lockSessionOf(Session& session, const Sha256Digest& refreshHash) {
+    static const std::string sqlite =
+        "SELECT id, user_id, refresh_hash, expires_at FROM sessions WHERE id = (SELECT id FROM sessions WHERE "
+        "refresh_hash = $1"
+        " UNION ALL SELECT session_id FROM rotated_tokens WHERE refresh_hash = $1)";
+    static const std::string postgres = sqlite + " FOR UPDATE";
+    std::optional<RefreshedSession> found;
+    session.query(session.isPostgres() ? postgres : sqlite, {refreshHash}, [&](const Row& row) {
+        found = RefreshedSession{row.id<SessionId>(0), row.id<UserId>(1), row.digest(2), row.integer(3)};
+    });
+    return found;
 }
 
 }  // namespace
@@ -95,18 +111,22 @@ User Accounts::create(const NewUser& user) {
         try {
             session.savepoint([&] {
                 session.query(
-                    "INSERT INTO users (username, username_key, email, email_key, password_hash, role, state, must_change_password,"
-                    " created_at, password_changed_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $8) RETURNING id",
-                    {user.username, nameKey, user.email, emailKey.empty() ? Value(std::nullopt) : Value(emailKey), user.passwordHash,
-                     textOf(user.role), user.mustChangePassword, now},
+                    "INSERT INTO users (username, username_key, email, email_key, password_hash, role, state, "
+                    "must_change_password,"
+                    " created_at, password_changed_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $8) RETURNING "
+                    "id",
+                    {user.username, nameKey, user.email, emailKey.empty() ? Value(std::nullopt) : Value(emailKey),
+                     user.passwordHash, textOf(user.role), user.mustChangePassword, now},
                     [&](const Row& row) { id = row.id<UserId>(0); });
             });
         } catch (const SqlError& error) {
             if (error.failure() != SqlFailure::unique) throw;
             bool nameTaken = false;
-            session.query("SELECT 1 FROM users WHERE username_key = $1", {nameKey}, [&](const Row&) { nameTaken = true; });
-            throw Error(ErrorCode::nameTaken, nameTaken ? "The user name \"" + user.username + "\" is taken. Choose another one."
-                                                        : "There is an account with this email address already.");
+            session.query("SELECT 1 FROM users WHERE username_key = $1", {nameKey},
+                          [&](const Row&) { nameTaken = true; });
+            throw Error(ErrorCode::nameTaken,
+                        nameTaken ? "The user name \"" + user.username + "\" is taken. Choose another one."
+                                  : "There is an account with this email address already.");
         }
         FileId root{};
         session.query(
@@ -120,7 +140,8 @@ User Accounts::create(const NewUser& user) {
 }
 
 std::optional<LoginRow> Accounts::findForLogin(std::string_view username) {
-    static const std::string select = "SELECT " + std::string(userColumns) + ", u.password_hash FROM users u WHERE u.username_key = $1";
+    static const std::string select =
+        "SELECT " + std::string(userColumns) + ", u.password_hash FROM users u WHERE u.username_key = $1";
     std::string key;
     try {
         key = keyOf(username);
@@ -137,7 +158,8 @@ std::optional<LoginRow> Accounts::findForLogin(std::string_view username) {
 std::optional<User> Accounts::find(UserId user) {
     static const std::string select = selectUser("WHERE u.id = $1");
     std::optional<User> found;
-    database_.read([&](Session& session) { session.query(select, {user}, [&](const Row& row) { found = userOf(row); }); });
+    database_.read(
+        [&](Session& session) { session.query(select, {user}, [&](const Row& row) { found = userOf(row); }); });
     return found;
 }
 
@@ -170,27 +192,28 @@ void Accounts::setPassword(UserId user, std::string_view passwordHash, bool must
         const User before = lockUser(session, user);
         // Later than before even if the clock stands still: upload tokens end by it.
         const Timestamp changedAt = std::max(clock_(), before.passwordChangedAt + 1);
-        session.execute("UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
-                        {passwordHash, mustChange, changedAt, user});
+        session.execute(
+            "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
+            {passwordHash, mustChange, changedAt, user});
         deleteSessions(session, user, keep);
     });
 }
 
 void Accounts::setState(UserId user, UserState state) {
+    assert(state != UserState::deleting);
+    const bool enable = state == UserState::active;
     database_.write([&](Session& session) {
-        if (state != UserState::active) requireAnotherAdmin(session, lockUser(session, user));
-        const User before = lockUser(session, user);
+        const User before = enable ? lockUser(session, user) : lockToDemote(session, user);
         if (before.state == UserState::deleting) throw Error(ErrorCode::conflict, "This account is being deleted.");
         session.execute("UPDATE users SET state = $1, seq = seq + 1 WHERE id = $2",
-                        {state == UserState::active ? "active" : "disabled", user});
-        if (state != UserState::active) deleteSessions(session, user, std::nullopt);
+                        {enable ? "active" : "disabled", user});
+        if (!enable) deleteSessions(session, user, std::nullopt);
     });
 }
 
 void Accounts::setRole(UserId user, Role role) {
     database_.write([&](Session& session) {
-        const User before = lockUser(session, user);
-        if (role != Role::admin) requireAnotherAdmin(session, before);
+        (void)(role == Role::admin ? lockUser(session, user) : lockToDemote(session, user));
         session.execute("UPDATE users SET role = $1 WHERE id = $2", {textOf(role), user});
     });
 }
@@ -198,24 +221,26 @@ void Accounts::setRole(UserId user, Role role) {
 void Accounts::setQuota(UserId user, std::optional<std::int64_t> quota) {
     database_.write([&](Session& session) {
         (void)lockUser(session, user);
-        session.execute("UPDATE users SET quota = $1 WHERE id = $2", {quota ? Value(*quota) : Value(std::nullopt), user});
+        session.execute("UPDATE users SET quota = $1 WHERE id = $2", {quota, user});
     });
 }
 
 void Accounts::beginDelete(UserId user) {
     database_.write([&](Session& session) {
-        const User before = lockUser(session, user);
-        requireAnotherAdmin(session, before);
+        const User before = lockToDemote(session, user);
         const Timestamp now = clock_();
         session.execute("UPDATE users SET state = 'deleting', seq = seq + 1, reserved = 0 WHERE id = $1", {user});
         deleteSessions(session, user, std::nullopt);
         session.execute("DELETE FROM api_tokens WHERE user_id = $1", {user});
         session.execute("UPDATE shares SET revoked_at = $1 WHERE owner_id = $2 AND revoked_at IS NULL", {now, user});
-        session.execute("DELETE FROM upload_chunks WHERE upload_id IN (SELECT id FROM uploads WHERE owner_id = $1)", {user});
-        session.execute("UPDATE uploads SET state = 'ended', reserved = 0, expires_at = $1 WHERE owner_id = $2", {now, user});
-        session.execute("UPDATE files SET state = 'purging' WHERE owner_id = $1 AND folder_id IS NOT NULL"
-                        " AND (folder_id = $2 OR state IN ('trashed', 'reserved'))",
-                        {user, before.root});
+        session.execute("DELETE FROM upload_chunks WHERE upload_id IN (SELECT id FROM uploads WHERE owner_id = $1)",
+                        {user});
+        session.execute("UPDATE uploads SET state = 'ended', reserved = 0 WHERE owner_id = $1 AND state = 'open'",
+                        {user});
+        session.execute(
+            "UPDATE files SET state = 'purging', folder_id = NULL WHERE owner_id = $1"
+            " AND (folder_id = $2 OR state IN ('trashed', 'reserved'))",
+            {user, before.root});
     });
 }
 
@@ -224,26 +249,34 @@ int Accounts::finishDeleted() {
     database_.read([&](Session& session) {
         ready.clear();
         session.query(
-            "SELECT u.id FROM users u WHERE u.state = 'deleting' AND NOT EXISTS (SELECT 1 FROM files f WHERE f.owner_id = u.id"
+            "SELECT u.id FROM users u WHERE u.state = 'deleting' AND NOT EXISTS (SELECT 1 FROM files f WHERE "
+            "f.owner_id = u.id"
             " AND f.id <> u.root_id) LIMIT 100",
             {}, [&](const Row& row) { ready.push_back(row.id<UserId>(0)); });
     });
-    for (const UserId user : ready)
+    int finished = 0;
+    for (const UserId user : ready) {
+        std::int64_t removed = 0;
         database_.write([&](Session& session) {
-            session.execute("DELETE FROM share_tickets WHERE share_id IN (SELECT id FROM shares WHERE owner_id = $1)", {user});
+            session.execute("DELETE FROM share_tickets WHERE share_id IN (SELECT id FROM shares WHERE owner_id = $1)",
+                            {user});
             session.execute("DELETE FROM shares WHERE owner_id = $1", {user});
-            session.execute("DELETE FROM upload_chunks WHERE upload_id IN (SELECT id FROM uploads WHERE owner_id = $1)", {user});
+            session.execute("DELETE FROM upload_chunks WHERE upload_id IN (SELECT id FROM uploads WHERE owner_id = $1)",
+                            {user});
             session.execute("DELETE FROM uploads WHERE owner_id = $1", {user});
-            session.execute("DELETE FROM content_chunks WHERE content_id IN (SELECT id FROM contents WHERE owner_id = $1)", {user});
+            session.execute(
+                "DELETE FROM content_chunks WHERE content_id IN (SELECT id FROM contents WHERE owner_id = $1)", {user});
             session.execute("DELETE FROM contents WHERE owner_id = $1", {user});
             session.execute("DELETE FROM files WHERE owner_id = $1", {user});
-            session.execute("DELETE FROM users WHERE id = $1", {user});
+            removed = session.execute("DELETE FROM users WHERE id = $1", {user});
         });
-    return static_cast<int>(ready.size());
+        finished += static_cast<int>(removed);
+    }
+    return finished;
 }
 
-SessionId Accounts::openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address, std::string_view userAgent,
-                                Timestamp expiresAt) {
+SessionId Accounts::openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
+                                std::string_view userAgent, Timestamp expiresAt) {
     SessionId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
@@ -251,7 +284,8 @@ SessionId Accounts::openSession(UserId user, const Sha256Digest& refreshHash, st
         session.query(
             "INSERT INTO sessions (user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
             " VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id",
-            {user, refreshHash, address, userAgent, now, expiresAt}, [&](const Row& row) { id = row.id<SessionId>(0); });
+            {user, refreshHash, address, userAgent, now, expiresAt},
+            [&](const Row& row) { id = row.id<SessionId>(0); });
         session.execute("UPDATE users SET last_login_at = $1 WHERE id = $2", {now, user});
     });
     return id;
@@ -264,75 +298,77 @@ std::optional<Access> Accounts::resolveSession(SessionId session) {
     std::optional<Access> access;
     database_.read([&](Session& statements) {
         access.reset();
-        statements.query(select, {session, clock_()}, [&](const Row& row) { access = Access{userOf(row), session, std::nullopt, false}; });
+        statements.query(select, {session, clock_()}, [&](const Row& row) {
+            access = Access{userOf(row), session, std::nullopt, false};
+        });
     });
     return access;
 }
 
 std::optional<Access> Accounts::resolveApiToken(const Sha256Digest& tokenHash) {
-    static const std::string select = "SELECT " + std::string(userColumns) +
-                                      ", t.id, t.read_only, t.last_used_at FROM api_tokens t JOIN users u ON u.id = t.user_id"
-                                      " WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.state = 'active'";
+    static const std::string select =
+        "SELECT " + std::string(userColumns) +
+        ", t.id, t.read_only, t.last_used_at FROM api_tokens t JOIN users u ON u.id = t.user_id"
+        " WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2) AND u.state = 'active'";
     const Timestamp now = clock_();
     std::optional<Access> access;
     bool noteUse = false;
     database_.read([&](Session& session) {
         access.reset();
         session.query(select, {tokenHash, now}, [&](const Row& row) {
-            access = Access{userOf(row), std::nullopt, row.id<ApiTokenId>(userColumnCount), row.truth(userColumnCount + 1)};
+            access =
+                Access{userOf(row), std::nullopt, row.id<ApiTokenId>(userColumnCount), row.truth(userColumnCount + 1)};
             noteUse = row.maybeInteger(userColumnCount + 2).value_or(0) + lastUsedStepUs < now;
         });
     });
-    if (access && noteUse)
+    if (!access || !noteUse) return access;
+    try {
         database_.write([&](Session& session) {
-            session.execute("UPDATE api_tokens SET last_used_at = $1 WHERE id = $2", {now, *access->apiToken});
+            session.execute(
+                "UPDATE api_tokens SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)",
+                {now, *access->apiToken});
         });
+    } catch (const Error&) {
+        // What the token was asked for may need no write: a full disk must not stop reading.
+    }
     return access;
 }
 
 Access Accounts::rotate(const Sha256Digest& refreshHash, const Sha256Digest& newRefreshHash, std::string_view address,
                         Timestamp expiresAt) {
-    static const std::string selectUserById = selectUser("WHERE u.id = $1 AND u.state = 'active'");
-    static const std::string lockSqlite = "SELECT id, user_id, refresh_hash, expires_at FROM sessions WHERE id = $1",
-                             lockPostgres = lockSqlite + " FOR UPDATE";
+    static const std::string selectActive = selectUser("WHERE u.id = $1 AND u.state = 'active'");
     std::optional<Access> access;
     database_.write([&](Session& session) {
         access.reset();
         const Timestamp now = clock_();
-        std::optional<SessionId> id;
-        session.query("SELECT id FROM sessions WHERE refresh_hash = $1", {refreshHash}, [&](const Row& row) { id = row.id<SessionId>(0); });
-        if (!id)
-            session.query("SELECT session_id FROM rotated_tokens WHERE refresh_hash = $1", {refreshHash},
-                          [&](const Row& row) { id = row.id<SessionId>(0); });
-        if (!id) return;
-        std::optional<UserId> user;
-        Sha256Digest current;
-        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {*id}, [&](const Row& row) {
-            if (row.integer(3) > now) user = row.id<UserId>(1);
-            current = row.digest(2);
-        });
-        if (!user) return;
-        if (current == refreshHash) {
-            // The newest token is used: whatever it replaced ends.
-            session.execute("UPDATE rotated_tokens SET valid_until = 0 WHERE session_id = $1", {*id});
-            session.execute("INSERT INTO rotated_tokens (refresh_hash, session_id, valid_until) VALUES ($1, $2, $3)",
-                            {refreshHash, *id, now + rotationGraceUs});
-        } else {
-            Timestamp validUntil = 0;
+        const auto found = lockSessionOf(session, refreshHash);
+        if (!found || found->expiresAt <= now) return;
+        const bool isCurrent = found->current == refreshHash;
+        Timestamp validUntil = isCurrent ? untilUsed : 0;
+        if (!isCurrent)
             session.query("SELECT valid_until FROM rotated_tokens WHERE refresh_hash = $1", {refreshHash},
                           [&](const Row& row) { validUntil = row.integer(0); });
-            if (validUntil <= now) {
-                // A token that was replaced long ago: somebody has a copy of it.
-                deleteSession(session, *id);
-                return;
-            }
-            // The answer to the rotation was lost. The token handed out then stays valid until one of the two is used.
-            session.execute("INSERT INTO rotated_tokens (refresh_hash, session_id, valid_until) VALUES ($1, $2, $3)",
-                            {current, *id, validUntil});
+        if (validUntil <= now) {
+            // It was replaced, and its replacement used or its time over: somebody has a copy of it.
+            session.execute("DELETE FROM sessions WHERE id = $1", {found->id});
+            return;
         }
-        session.execute("UPDATE sessions SET refresh_hash = $1, address = $2, last_used_at = $3, expires_at = $4 WHERE id = $5",
-                        {newRefreshHash, address, now, expiresAt, *id});
-        session.query(selectUserById, {*user}, [&](const Row& row) { access = Access{userOf(row), *id, std::nullopt, false}; });
+        const bool isRetry = validUntil != untilUsed;
+        if (!isRetry)
+            session.execute(
+                "UPDATE rotated_tokens SET valid_until = CASE WHEN refresh_hash = $1 THEN $2 ELSE 0 END"
+                " WHERE session_id = $3 AND valid_until > 0",
+                {refreshHash, now + rotationGraceUs, found->id});
+        // After a retry nobody knows which of the new tokens arrived: this one is as good as the next.
+        const Timestamp currentUntil = isRetry ? untilUsed : isCurrent ? now + rotationGraceUs : 0;
+        session.execute("INSERT INTO rotated_tokens (refresh_hash, session_id, valid_until) VALUES ($1, $2, $3)",
+                        {found->current, found->id, currentUntil});
+        session.execute(
+            "UPDATE sessions SET refresh_hash = $1, address = $2, last_used_at = $3, expires_at = $4 WHERE id = $5",
+            {newRefreshHash, address, now, expiresAt, found->id});
+        session.query(selectActive, {found->user}, [&](const Row& row) {
+            access = Access{userOf(row), found->id, std::nullopt, false};
+        });
     });
     if (!access) refuseToken();
     return std::move(*access);
@@ -343,10 +379,12 @@ std::vector<LoginSession> Accounts::sessions(UserId user) {
     database_.read([&](Session& session) {
         sessions.clear();
         session.query(
-            "SELECT id, address, user_agent, created_at, last_used_at, expires_at FROM sessions WHERE user_id = $1 AND expires_at > $2"
+            "SELECT id, address, user_agent, created_at, last_used_at, expires_at FROM sessions WHERE user_id = $1 AND "
+            "expires_at > $2"
             " ORDER BY last_used_at DESC, id DESC",
             {user, clock_()}, [&](const Row& row) {
-                sessions.push_back({row.id<SessionId>(0), row.text(1), row.text(2), row.integer(3), row.integer(4), row.integer(5)});
+                sessions.push_back(
+                    {row.id<SessionId>(0), row.text(1), row.text(2), row.integer(3), row.integer(4), row.integer(5)});
             });
     });
     return sessions;
@@ -354,33 +392,30 @@ std::vector<LoginSession> Accounts::sessions(UserId user) {
 
 void Accounts::revokeSession(UserId user, SessionId id) {
     database_.write([&](Session& session) {
-        session.execute("DELETE FROM rotated_tokens WHERE session_id IN (SELECT id FROM sessions WHERE id = $1 AND user_id = $2)", {id, user});
         if (session.execute("DELETE FROM sessions WHERE id = $1 AND user_id = $2", {id, user}) == 0)
             throw Error(ErrorCode::notFound, "There is no session with this id.");
     });
 }
 
 int Accounts::expireSessions(int limit) {
-    std::vector<SessionId> over;
-    database_.read([&](Session& session) {
-        over.clear();
-        session.query("SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2", {clock_(), limit},
-                      [&](const Row& row) { over.push_back(row.id<SessionId>(0)); });
+    std::int64_t removed = 0;
+    database_.write([&](Session& session) {
+        removed = session.execute(
+            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)",
+            {clock_(), limit});
     });
-    if (!over.empty())
-        database_.write([&](Session& session) {
-            for (const SessionId id : over) deleteSession(session, id);
-        });
-    return static_cast<int>(over.size());
+    return static_cast<int>(removed);
 }
 
 ApiTokenId Accounts::createApiToken(UserId user, std::string_view name, const Sha256Digest& tokenHash, bool readOnly,
                                     std::optional<Timestamp> expiresAt) {
     ApiTokenId id{};
     database_.write([&](Session& session) {
+        (void)lockOwner(session, user);
         session.query(
-            "INSERT INTO api_tokens (user_id, name, token_hash, read_only, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-            {user, name, tokenHash, readOnly, clock_(), expiresAt ? Value(*expiresAt) : Value(std::nullopt)},
+            "INSERT INTO api_tokens (user_id, name, token_hash, read_only, created_at, expires_at) VALUES ($1, $2, $3, "
+            "$4, $5, $6) RETURNING id",
+            {user, name, tokenHash, readOnly, clock_(), expiresAt},
             [&](const Row& row) { id = row.id<ApiTokenId>(0); });
     });
     return id;
@@ -390,10 +425,13 @@ std::vector<ApiToken> Accounts::apiTokens(UserId user) {
     std::vector<ApiToken> tokens;
     database_.read([&](Session& session) {
         tokens.clear();
-        session.query("SELECT id, name, read_only, created_at, expires_at, last_used_at FROM api_tokens WHERE user_id = $1 ORDER BY id DESC", {user},
-                      [&](const Row& row) {
-                          tokens.push_back({row.id<ApiTokenId>(0), row.text(1), row.truth(2), row.integer(3), row.maybeInteger(4), row.maybeInteger(5)});
-                      });
+        session.query(
+            "SELECT id, name, read_only, created_at, expires_at, last_used_at FROM api_tokens WHERE user_id = $1 ORDER "
+            "BY id DESC",
+            {user}, [&](const Row& row) {
+                tokens.push_back({row.id<ApiTokenId>(0), row.text(1), row.truth(2), row.integer(3), row.maybeInteger(4),
+                                  row.maybeInteger(5)});
+            });
     });
     return tokens;
 }
@@ -414,7 +452,8 @@ void Accounts::countAttempt(std::string_view key, int limit, int windowS) {
             "INSERT INTO attempts (attempt_key, count, window_ends_at) VALUES ($1, 1, $2)"
             " ON CONFLICT (attempt_key) DO UPDATE SET"
             " count = CASE WHEN attempts.window_ends_at <= $3 THEN 1 ELSE attempts.count + 1 END,"
-            " window_ends_at = CASE WHEN attempts.window_ends_at <= $3 THEN excluded.window_ends_at ELSE attempts.window_ends_at END"
+            " window_ends_at = CASE WHEN attempts.window_ends_at <= $3 THEN excluded.window_ends_at ELSE "
+            "attempts.window_ends_at END"
             " RETURNING count, window_ends_at",
             {key, now + windowS * secondUs, now}, [&](const Row& row) {
                 count = row.integer(0);
@@ -423,7 +462,7 @@ void Accounts::countAttempt(std::string_view key, int limit, int windowS) {
     });
     if (count > limit)
         throw Error(ErrorCode::tooManyRequests, "Too many attempts. Wait before you try again.")
-            .retryAfter(static_cast<int>((endsAt - now) / secondUs) + 1);
+            .retryAfter(static_cast<int>((endsAt - now + secondUs - 1) / secondUs));
 }
 
 void Accounts::clearAttempts(std::string_view key) {
@@ -434,7 +473,9 @@ int Accounts::expireAttempts(int limit) {
     std::int64_t removed = 0;
     database_.write([&](Session& session) {
         removed = session.execute(
-            "DELETE FROM attempts WHERE attempt_key IN (SELECT attempt_key FROM attempts WHERE window_ends_at <= $1 LIMIT $2)", {clock_(), limit});
+            "DELETE FROM attempts WHERE attempt_key IN (SELECT attempt_key FROM attempts WHERE window_ends_at <= $1 "
+            "LIMIT $2)",
+            {clock_(), limit});
     });
     return static_cast<int>(removed);
 }

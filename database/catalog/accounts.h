@@ -45,21 +45,23 @@ class Accounts {
     [[nodiscard]] std::vector<User> list(std::string_view q, std::string_view afterUsername, int limit);
     [[nodiscard]] std::int64_t count();
 
-    // Ends all sessions but keep, all API tokens when tokensToo, and by passwordChangedAt all upload tokens.
+    // Ends all sessions but keep, and by passwordChangedAt, which always rises, all upload tokens. API tokens stay.
+    // Throws notFound.
     void setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep);
     // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
     // last active admin.
     void setState(UserId user, UserState state);
-    void setRole(UserId user, Role role);  // throws conflict for the last active admin
-    void setQuota(UserId user, std::optional<std::int64_t> quota);
-    // state becomes deleting, sessions, tokens, shares and uploads end, the tree goes to purging; deleteStep finishes it.
+    void setRole(UserId user, Role role);                           // throws conflict for the last active admin
+    void setQuota(UserId user, std::optional<std::int64_t> quota);  // throws notFound
+    // state becomes deleting, sessions, tokens, shares and uploads end, the tree goes to purging; deleteStep finishes
+    // it.
     void beginDelete(UserId user);  // throws conflict for the last active admin
     // Removes users whose tree is gone. Part of the purge sweep.
     int finishDeleted();
 
-    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits.
-    SessionId openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address, std::string_view userAgent,
-                          Timestamp expiresAt);
+    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits. Throws unauthorized when the user is not active.
+    SessionId openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
+                          std::string_view userAgent, Timestamp expiresAt);
     // The session with its user, nullopt when revoked, expired or its user is not active.
     [[nodiscard]] std::optional<Access> resolveSession(SessionId session);
     [[nodiscard]] std::optional<Access> resolveApiToken(const Sha256Digest& tokenHash);
@@ -73,6 +75,7 @@ class Accounts {
     void revokeSession(UserId user, SessionId session);  // throws notFound
     int expireSessions(int limit);                       // deletes ended rows; how many
 
+    // Throws notFound when there is no such user, or it is being deleted.
     ApiTokenId createApiToken(UserId user, std::string_view name, const Sha256Digest& tokenHash, bool readOnly,
                               std::optional<Timestamp> expiresAt);
     [[nodiscard]] std::vector<ApiToken> apiTokens(UserId user);

@@ -1,5 +1,7 @@
 #include "database/catalog/shares.h"
 
+#include <limits>
+
 #include "common/error/error.h"
 #include "database/catalog/database.h"
 #include "database/catalog/folders.h"
@@ -13,17 +15,19 @@ constexpr Timestamp ticketUs = dayUs;
 
 // shareOf reads these from column 0 on.
 constexpr std::string_view shareColumns =
-    "s.id, s.owner_id, s.file_id, s.salt, s.password_hash, s.expires_at, s.max_downloads, s.downloads, s.created_at, s.last_used_at,"
+    "s.id, s.owner_id, s.file_id, s.salt, s.password_hash, s.expires_at, s.max_downloads, s.downloads, s.created_at, "
+    "s.last_used_at,"
     " s.revoked_at";
 
 Share shareOf(const Row& row) {
-    return {row.id<ShareId>(0),  row.id<UserId>(1),   row.id<FileId>(2), ShareKind::download, row.text(3), row.maybeText(4),
-            row.maybeInteger(5), row.maybeInteger(6), row.integer(7),    row.integer(8),      row.maybeInteger(9), row.maybeInteger(10)};
+    return {row.id<ShareId>(0), row.id<UserId>(1), row.id<FileId>(2),   ShareKind::download,
+            row.text(3),        row.maybeText(4),  row.maybeInteger(5), row.maybeInteger(6),
+            row.integer(7),     row.integer(8),    row.maybeInteger(9), row.maybeInteger(10)};
 }
 
 Share requireShare(Session& session, UserId owner, ShareId share) {
-    static const std::string select =
-        "SELECT " + std::string(shareColumns) + " FROM shares s WHERE s.id = $1 AND s.owner_id = $2 AND s.revoked_at IS NULL";
+    static const std::string select = "SELECT " + std::string(shareColumns) +
+                                      " FROM shares s WHERE s.id = $1 AND s.owner_id = $2 AND s.revoked_at IS NULL";
     std::optional<Share> found;
     session.query(select, {share, owner}, [&](const Row& row) { found = shareOf(row); });
     if (!found) throw Error(ErrorCode::notFound, "There is no link with this id.");
@@ -32,9 +36,21 @@ Share requireShare(Session& session, UserId owner, ShareId share) {
 
 [[noreturn]] void refuseUnknown() { throw Error(ErrorCode::notFound, "This link does not exist, or it was revoked."); }
 
+// Why the share's next download was refused.
+[[noreturn]] void refuseSpent(Session& session, ShareId share, Timestamp now) {
+    static const std::string select =
+        "SELECT " + std::string(shareColumns) + " FROM shares s WHERE s.id = $1 AND s.revoked_at IS NULL";
+    std::optional<Share> found;
+    session.query(select, {share}, [&](const Row& row) { found = shareOf(row); });
+    if (!found) refuseUnknown();
+    Shares::checkTime(*found, now);
+    throw Error(ErrorCode::gone, "This link has been used as often as it may be. Ask its sender for a new one.");
+}
+
 // The entry, live or reserved, with nothing above it in the trash.
 std::optional<Entry> findShared(Session& session, UserId owner, FileId file) {
-    static const std::string select = "SELECT " + std::string(entryColumns) + " FROM" + std::string(entryTables) + "WHERE f.id = $1 AND f.owner_id = $2";
+    static const std::string select = "SELECT " + std::string(entryColumns) + " FROM" + std::string(entryTables) +
+                                      "WHERE f.id = $1 AND f.owner_id = $2";
     std::optional<Entry> entry;
     session.query(select, {file, owner}, [&](const Row& row) { entry = entryOf(row); });
     if (!entry || (entry->state != EntryState::live && entry->state != EntryState::reserved)) return std::nullopt;
@@ -47,25 +63,22 @@ std::optional<Entry> findShared(Session& session, UserId owner, FileId file) {
     return entry;
 }
 
-template <typename T>
-Value orNull(const std::optional<T>& value) {
-    return value ? Value(*value) : Value(std::nullopt);
-}
-
 }  // namespace
 
 Shares::Shares(Database& database, Clock clock) : database_(database), clock_(std::move(clock)) {}
 
-Share Shares::create(UserId owner, const NewShare& share, std::string_view salt, const std::function<Sha256Digest(ShareId)>& tokenHashOf) {
+Share Shares::create(UserId owner, const NewShare& share, std::string_view salt,
+                     const std::function<Sha256Digest(ShareId)>& tokenHashOf) {
     std::optional<Share> made;
     database_.write([&](Session& session) {
         (void)lockOwner(session, owner);
-        if (!findShared(session, owner, share.file)) throw Error(ErrorCode::notFound, "There is no file with this id, or it is in the trash.");
+        if (!findShared(session, owner, share.file))
+            throw Error(ErrorCode::notFound, "There is no file with this id, or it is in the trash.");
         ShareId id{};
         session.query(
             "INSERT INTO shares (owner_id, file_id, kind, salt, password_hash, expires_at, max_downloads, created_at)"
             " VALUES ($1, $2, 'download', $3, $4, $5, $6, $7) RETURNING id",
-            {owner, share.file, salt, orNull(share.passwordHash), orNull(share.expiresAt), orNull(share.maxDownloads), clock_()},
+            {owner, share.file, salt, share.passwordHash, share.expiresAt, share.maxDownloads, clock_()},
             [&](const Row& row) { id = row.id<ShareId>(0); });
         session.execute("UPDATE shares SET token_hash = $1 WHERE id = $2", {tokenHashOf(id), id});
         bumpSeq(session, owner);
@@ -81,9 +94,11 @@ Share Shares::get(UserId owner, ShareId share) {
 }
 
 std::vector<Share> Shares::list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after, int limit) {
-    static const std::string begin = "SELECT " + std::string(shareColumns) + " FROM shares s WHERE s.owner_id = $1 AND s.revoked_at IS NULL AND s.id < $2";
-    static const std::string all = begin + " ORDER BY s.id DESC LIMIT $3", ofFile = begin + " AND s.file_id = $4 ORDER BY s.id DESC LIMIT $3";
-    const std::int64_t before = after ? valueOf(*after) : INT64_MAX;
+    static const std::string begin = "SELECT " + std::string(shareColumns) +
+                                     " FROM shares s WHERE s.owner_id = $1 AND s.revoked_at IS NULL AND s.id < $2";
+    static const std::string all = begin + " ORDER BY s.id DESC LIMIT $3",
+                             ofFile = begin + " AND s.file_id = $4 ORDER BY s.id DESC LIMIT $3";
+    const std::int64_t before = after ? valueOf(*after) : std::numeric_limits<std::int64_t>::max();
     std::vector<Share> shares;
     database_.read([&](Session& session) {
         shares.clear();
@@ -103,7 +118,7 @@ Share Shares::change(UserId owner, ShareId share, const ShareChange& change) {
         if (change.expiresAt) now.expiresAt = *change.expiresAt;
         if (change.maxDownloads) now.maxDownloads = *change.maxDownloads;
         session.execute("UPDATE shares SET password_hash = $1, expires_at = $2, max_downloads = $3 WHERE id = $4",
-                        {orNull(now.passwordHash), orNull(now.expiresAt), orNull(now.maxDownloads), share});
+                        {now.passwordHash, now.expiresAt, now.maxDownloads, share});
         bumpSeq(session, owner);
         changed = std::move(now);
     });
@@ -129,6 +144,7 @@ SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
     std::string ownerName;
     database_.read([&](Session& session) {
         share.reset();
+        entry.reset();
         session.query(select, {tokenHash}, [&](const Row& row) {
             share = shareOf(row);
             ownerName = row.text(11);
@@ -140,7 +156,8 @@ SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
 }
 
 void Shares::checkTime(const Share& share, Timestamp now) {
-    if (share.expiresAt && *share.expiresAt <= now) throw Error(ErrorCode::gone, "This link has expired. Ask its sender for a new one.");
+    if (share.expiresAt && *share.expiresAt <= now)
+        throw Error(ErrorCode::gone, "This link has expired. Ask its sender for a new one.");
 }
 
 void Shares::spend(ShareId share, FileId file, std::int64_t version, std::int64_t bytes, std::int64_t firstBytes,
@@ -156,19 +173,22 @@ void Shares::spend(ShareId share, FileId file, std::int64_t version, std::int64_
                 spent = true;
                 limited = !row.isNull(0);
             });
-        if (!spent) throw Error(ErrorCode::gone, "This link has been used as often as it may be, or has expired. Ask its sender for a new one.");
+        if (!spent) refuseSpent(session, share, now);
         if (limited)
             session.execute(
-                "INSERT INTO share_tickets (share_id, ticket_hash, file_id, version, bytes_left, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO share_tickets (share_id, ticket_hash, file_id, version, bytes_left, expires_at) VALUES "
+                "($1, $2, $3, $4, $5, $6)",
                 {share, ticketHash, file, version, 2 * bytes - firstBytes, now + ticketUs});
     });
 }
 
-bool Shares::useTicket(ShareId share, const Sha256Digest& ticketHash, FileId file, std::int64_t version, std::int64_t bytes) {
+bool Shares::useTicket(ShareId share, const Sha256Digest& ticketHash, FileId file, std::int64_t version,
+                       std::int64_t bytes) {
     bool used = false;
     database_.write([&](Session& session) {
         used = session.execute(
-                   "UPDATE share_tickets SET bytes_left = bytes_left - $1 WHERE share_id = $2 AND ticket_hash = $3 AND file_id = $4"
+                   "UPDATE share_tickets SET bytes_left = bytes_left - $1 WHERE share_id = $2 AND ticket_hash = $3 AND "
+                   "file_id = $4"
                    " AND version = $5 AND expires_at > $6 AND bytes_left >= $1",
                    {bytes, share, ticketHash, file, version, clock_()}) == 1;
     });

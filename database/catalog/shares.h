@@ -42,16 +42,19 @@ class Shares {
                  const std::function<Sha256Digest(ShareId)>& tokenHashOf);
     [[nodiscard]] Share get(UserId owner, ShareId share);  // throws notFound
     // Newest first; of one file when given; revoked ones are left out.
-    [[nodiscard]] std::vector<Share> list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after, int limit);
+    [[nodiscard]] std::vector<Share> list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after,
+                                          int limit);
     Share change(UserId owner, ShareId share, const ShareChange& change);
     void revoke(UserId owner, ShareId share);
 
-    // Unknown, revoked, owner not active, file in trash or gone: notFound. Expired or used up (and no ticket): see open.
+    // Unknown, revoked, owner not active, file in trash or gone: notFound. Expired or used up (and no ticket): see
+    // open.
     [[nodiscard]] SharedThing resolve(const Sha256Digest& tokenHash);
     // Throws gone when the share is expired.
     static void checkTime(const Share& share, Timestamp now);
 
-    // Spends one download, atomically against the limit: throws gone when it is used up or expired. For a share with a
+    // Spends one download, atomically against the limit: throws gone when it is used up or expired, notFound when
+    // it was revoked. For a share with a
     // limit it also opens a ticket that lets Range requests go on for 24 h up to twice the bytes, less firstBytes.
     void spend(ShareId share, FileId file, std::int64_t version, std::int64_t bytes, std::int64_t firstBytes,
                const Sha256Digest& ticketHash);

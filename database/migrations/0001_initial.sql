@@ -41,7 +41,7 @@ CREATE INDEX sessions_user ON sessions (user_id);
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
 -- Refresh tokens that were rotated away: valid until valid_until or until a newer one was used; presented later, they
--- give the theft away.
+-- give the theft away. One handed out beside the current one, to a retry, is valid for as long as it takes to use one.
 CREATE TABLE rotated_tokens (
     refresh_hash {blob} PRIMARY KEY,
     session_id BIGINT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
