@@ -1,6 +1,7 @@
 #include "common/http/content_disposition.h"
 
 #include "common/http/ascii.h"
+#include "common/wire/utf8.h"
 
 namespace chunkvault::http {
 
@@ -11,13 +12,25 @@ bool isAttributeChar(char c) {
     return isAlphanumeric(c) || (c != '\0' && std::string_view("!#$&+-.^_`|~").find(c) != std::string_view::npos);
 }
 
+// '/' would make a path of it; C0, DEL and C1 are never part of a name.
+std::string cleaned(std::string_view filename) {
+    const std::string text = wire::validUtf8(filename);
+    std::string clean;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool c1 = text[i] == '\xC2' && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        clean += isControl(text[i]) || c1 || text[i] == '/' ? '_' : text[i];
+        if (c1) ++i;
+    }
+    return clean.empty() ? "download" : clean;
+}
+
 }  // namespace
 
 std::string contentDisposition(Disposition disposition, std::string_view filename) {
     static constexpr char digits[] = "0123456789ABCDEF";
     std::string fallback, encoded;
     bool differs = false;
-    for (const char c : filename) {
+    for (const char c : cleaned(filename)) {
         const auto byte = static_cast<unsigned char>(c);
         // Some clients undo percent-escapes in the quoted form too, and some end it at a backslash.
         const bool plain = byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\' && c != '%';
