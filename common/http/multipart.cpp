@@ -1,6 +1,7 @@
 #include "common/http/multipart.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "common/error/error.h"
@@ -36,41 +37,79 @@ std::string takeValue(std::string_view& text) {
 
 // How browsers write a quote and line ends within a name (WHATWG HTML, "multipart/form-data encoding algorithm").
 std::string undoBrowserEscapes(std::string text) {
-    for (const auto& [escape, character] : {std::pair<std::string_view, char>{"%22", '"'}, {"%0D", '\r'}, {"%0A", '\n'}})
-        for (auto at = text.find(escape); at != std::string::npos; at = text.find(escape, at + 1)) text.replace(at, escape.size(), 1, character);
+    for (const auto& [escape, character] :
+         {std::pair<std::string_view, char>{"%22", '"'}, {"%0D", '\r'}, {"%0A", '\n'}})
+        for (auto at = text.find(escape); at != std::string::npos; at = text.find(escape, at + 1))
+            text.replace(at, escape.size(), 1, character);
     return text;
 }
 
+// The parameters after a header's first value, one by one.
 struct Parameters {
-    std::string_view rest;
+    std::string_view rest;  // begins with ';' or is empty
 
     // Takes the next "; name=value"; false at the end.
     bool next(std::string& name, std::string& value) {
-        rest = trim(rest);
         while (rest.starts_with(';')) rest = trim(rest.substr(1));
         if (rest.empty()) return false;
         const auto equals = rest.find('=');
-        if (equals == std::string_view::npos) refuse("A parameter in a header has no value.");
-        name.clear();
-        for (const char c : trim(rest.substr(0, equals))) name += toLower(c);
+        const std::string_view key = trim(rest.substr(0, std::min(equals, rest.size())));
+        if (equals == std::string_view::npos || !isToken(key)) refuse("A parameter in a header is not \"name=value\".");
+        name.assign(key.size(), '\0');
+        std::transform(key.begin(), key.end(), name.begin(), toLower);
         rest = trim(rest.substr(equals + 1));
         value = takeValue(rest);
+        rest = trim(rest);
+        if (!rest.empty() && rest.front() != ';') refuse("Something follows a quoted text in a header.");
         return true;
     }
 };
 
+template <typename Text>
+void setOnce(std::optional<Text>& parameter, Text value) {
+    if (parameter) refuse("A parameter in a part's header is given twice.");
+    parameter = std::move(value);
+}
+
+// RFC 2046 allows fewer characters, and clients send more.
+bool isBoundary(std::string_view text) {
+    const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < '\x7f'; });
+    return !text.empty() && text.size() <= 70 && printable && text.back() != ' ';
+}
+
+std::optional<std::string> boundaryOf(std::string_view contentType) {
+    const auto semicolon = std::min(contentType.find(';'), contentType.size());
+    if (!equalsIgnoringCase(trim(contentType.substr(0, semicolon)), "multipart/form-data")) return std::nullopt;
+    std::optional<std::string> boundary;
+    try {
+        std::string name, value;
+        for (Parameters parameters{contentType.substr(semicolon)}; parameters.next(name, value);)
+            if (name == "boundary") setOnce(boundary, value);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+    return boundary && isBoundary(*boundary) ? boundary : std::nullopt;
+}
+
+std::string decodeExtended(std::string_view text) {
+    constexpr std::string_view charset = "UTF-8'";
+    if (equalsIgnoringCase(text.substr(0, charset.size()), charset)) {
+        const auto language = text.find('\'', charset.size());
+        if (language != std::string_view::npos)
+            if (auto decoded = percentDecode(text.substr(language + 1))) return *std::move(decoded);
+    }
+    refuse("A part's filename* is not UTF-8 in percent-encoding (RFC 8187).");
+}
+
 }  // namespace
 
-MultipartReader::MultipartReader(BodyReader& body, std::string_view contentType)
-    : body_(body), data_(std::make_unique_for_overwrite<char[]>(windowBytes)) {
-    const auto semicolon = std::min(contentType.find(';'), contentType.size());
-    std::string boundary, name, value;
-    if (equalsIgnoringCase(trim(contentType.substr(0, semicolon)), "multipart/form-data"))
-        for (Parameters parameters{contentType.substr(semicolon)}; parameters.next(name, value);)
-            if (name == "boundary") boundary = value;
-    if (boundary.empty() || boundary.size() > 70 || !isFieldValue(boundary))
-        throw Error(ErrorCode::unsupportedMediaType, "Send a form: Content-Type: multipart/form-data with a boundary (curl -F file=@NAME).");
-    delimiter_ = "\r\n--" + boundary;
+MultipartReader::MultipartReader(BodyReader& body, std::string_view contentType) : body_(body) {
+    const auto boundary = boundaryOf(contentType);
+    if (!boundary)
+        throw Error(ErrorCode::unsupportedMediaType,
+                    "Send a form: Content-Type: multipart/form-data with a boundary (curl -F file=@NAME).");
+    delimiter_ = "\r\n--" + *boundary;
+    data_ = std::make_unique_for_overwrite<char[]>(windowBytes);
     // As if the preamble ended with the line end that a delimiter begins with.
     std::memcpy(data_.get(), "\r\n", 2);
     end_ = 2;
@@ -80,20 +119,22 @@ MultipartReader::MultipartReader(BodyReader& body, std::string_view contentType)
 bool MultipartReader::next() {
     if (ended_) return false;
     std::array<char, 16 << 10> skipped;
-    while (inPart_ && read(skipped) > 0) {}
+    while (inPart_ && read(skipped) > 0) {
+    }
     require(2);
     if (window().starts_with("--")) {
         ended_ = true;
         // What follows is an epilogue without meaning; reading it lets the connection go on.
-        for (begin_ = end_ = 0; body_.read(skipped) > 0;) {}
+        while (body_.read(skipped) > 0) {
+        }
         return false;
     }
     while (!window().empty() && (window().front() == ' ' || window().front() == '\t')) {
-        ++begin_;
+        consume(1);
         require(2);
     }
     if (!window().starts_with("\r\n")) refuse("A boundary of the form is followed by something else.");
-    begin_ += 2;
+    consume(2);
     if (++parts_ > maxParts) refuse("The form has too many parts.");
     readPartHeader();
     inPart_ = true;
@@ -102,29 +143,23 @@ bool MultipartReader::next() {
 
 std::size_t MultipartReader::read(std::span<char> buffer) {
     if (!inPart_ || buffer.empty()) return 0;
-    for (;;) {
+    while (clear_ == 0) {
         const std::string_view arrived = window();
-        const void* found = arrived.empty() ? nullptr : memmem(arrived.data(), arrived.size(), delimiter_.data(), delimiter_.size());
-        std::size_t ready;
-        if (found != nullptr) {
-            ready = static_cast<std::size_t>(static_cast<const char*>(found) - arrived.data());
-            if (ready == 0) {
-                begin_ += delimiter_.size();
-                inPart_ = false;
-                return 0;
-            }
-        } else {
-            // The delimiter may have begun in the last bytes.
-            ready = arrived.size() - std::min(arrived.size(), delimiter_.size() - 1);
+        const void* found = memmem(arrived.data(), arrived.size(), delimiter_.data(), delimiter_.size());
+        if (found == arrived.data()) {
+            consume(delimiter_.size());
+            inPart_ = false;
+            return 0;
         }
-        if (ready > 0) {
-            const std::size_t count = std::min(ready, buffer.size());
-            std::memcpy(buffer.data(), arrived.data(), count);
-            begin_ += count;
-            return count;
-        }
-        fill();
+        // Without one, it may still have begun in the last bytes.
+        clear_ = found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - arrived.data())
+                                  : arrived.size() - std::min(arrived.size(), delimiter_.size() - 1);
+        if (clear_ == 0) fill();
     }
+    const std::size_t count = std::min(clear_, buffer.size());
+    std::memcpy(buffer.data(), data_.get() + begin_, count);
+    consume(count);
+    return count;
 }
 
 std::size_t MultipartReader::readFull(std::span<char> buffer) {
@@ -137,13 +172,17 @@ std::size_t MultipartReader::readFull(std::span<char> buffer) {
     return filled;
 }
 
+void MultipartReader::consume(std::size_t bytes) {
+    begin_ += bytes;
+    clear_ -= std::min(clear_, bytes);
+}
+
 void MultipartReader::fill() {
     if (begin_ > 0) {
         std::memmove(data_.get(), data_.get() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;
     }
-    if (end_ == windowBytes) refuse("A line in the form is too long.");
     const std::size_t count = body_.read({data_.get() + end_, windowBytes - end_});
     if (count == 0) refuse("The form ends before its last boundary. Send it again.");
     end_ += count;
@@ -154,59 +193,49 @@ void MultipartReader::require(std::size_t bytes) {
 }
 
 void MultipartReader::readPartHeader() {
-    name_.clear();
-    filename_.reset();
+    contentType_.clear();
     bool disposed = false;
     for (std::size_t used = 0;;) {
         auto lineEnd = window().find("\r\n");
-        while (lineEnd == std::string_view::npos) {
-            if (window().size() > maxPartHeaderBytes) refuse("A part's header is too long.");
+        for (; lineEnd == std::string_view::npos && window().size() <= maxPartHeaderBytes;
+             lineEnd = window().find("\r\n"))
             fill();
-            lineEnd = window().find("\r\n");
-        }
-        const std::string line(window().substr(0, lineEnd));
-        begin_ += lineEnd + 2;
-        used += line.size();
+        used += std::min(lineEnd, window().size());
         if (used > maxPartHeaderBytes) refuse("A part's header is too long.");
+        const std::string line(window().substr(0, lineEnd));
+        // The line end of the empty line may belong to the delimiter of a part without a body.
         if (line.empty()) break;
+        consume(lineEnd + 2);
         const auto colon = line.find(':');
-        if (colon == std::string::npos || !isToken(std::string_view(line).substr(0, colon)) || !isFieldValue(line))
+        const std::string_view name = std::string_view(line).substr(0, colon);
+        if (colon == std::string::npos || !isToken(name) || !isFieldValue(line))
             refuse("A part's header is not \"Name: value\".");
-        if (equalsIgnoringCase(std::string_view(line).substr(0, colon), "Content-Disposition")) {
-            parseDisposition(std::string_view(line).substr(colon + 1));
-            disposed = true;
-        }
+        const std::string_view value = trim(std::string_view(line).substr(colon + 1));
+        if (equalsIgnoringCase(name, "Content-Type")) contentType_ = value;
+        if (!equalsIgnoringCase(name, "Content-Disposition")) continue;
+        if (disposed) refuse("A part of the form has two Content-Dispositions.");
+        parseDisposition(value);
+        disposed = true;
     }
     if (!disposed) refuse("A part of the form has no Content-Disposition.");
-    // The line end of an empty part's delimiter was taken with the header's empty line.
-    if (begin_ >= 2 && std::memcmp(data_.get() + begin_ - 2, "\r\n", 2) == 0) begin_ -= 2;
-    // An empty part: the delimiter follows the header at once. Otherwise the line end belongs to the header.
     require(delimiter_.size());
-    if (!window().starts_with(delimiter_)) begin_ += 2;
+    if (!window().starts_with(delimiter_)) consume(2);
 }
 
 void MultipartReader::parseDisposition(std::string_view value) {
     const auto semicolon = std::min(value.find(';'), value.size());
-    if (!equalsIgnoringCase(trim(value.substr(0, semicolon)), "form-data")) refuse("A part of the form is not form-data.");
-    bool named = false;
+    if (!equalsIgnoringCase(trim(value.substr(0, semicolon)), "form-data"))
+        refuse("A part of the form is not form-data.");
     std::string key, text;
-    std::optional<std::string> extended;
+    std::optional<std::string> name, plain, extended;
     for (Parameters parameters{value.substr(semicolon)}; parameters.next(key, text);) {
-        if (key == "name") {
-            name_ = undoBrowserEscapes(text);
-            named = true;
-        } else if (key == "filename") {
-            filename_ = undoBrowserEscapes(text);
-        } else if (key == "filename*") {
-            const auto second = text.find('\'', text.find('\'') + 1);
-            const bool utf8 = text.size() > 6 && equalsIgnoringCase(std::string_view(text).substr(0, 6), "UTF-8'");
-            const auto decoded = utf8 && second != std::string::npos ? percentDecode(std::string_view(text).substr(second + 1)) : std::nullopt;
-            if (!decoded) refuse("A part's filename* is not UTF-8 in percent-encoding (RFC 8187).");
-            extended = *decoded;
-        }
+        if (key == "name") setOnce(name, undoBrowserEscapes(text));
+        if (key == "filename") setOnce(plain, undoBrowserEscapes(text));
+        if (key == "filename*") setOnce(extended, decodeExtended(text));
     }
-    if (!named) refuse("A part of the form has no name.");
-    if (extended) filename_ = std::move(extended);
+    if (!name) refuse("A part of the form has no name.");
+    name_ = *std::move(name);
+    filename_ = extended ? std::move(extended) : std::move(plain);
 }
 
 }  // namespace chunkvault::http
