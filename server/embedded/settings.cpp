@@ -31,6 +31,7 @@ constexpr process::Setting known[] = {
     {"TRASH_DAYS", "30", "Days until the trash is emptied"},
     {"UPLOAD_DAYS", "7", "Days an upload lives after its last byte"},
     {"SCRUB_DAYS", "30", "Every copy is read and verified within so many days"},
+    {"GC_AGE", "1h", "How old a chunk that nothing refers to must be to be removed"},
     {"GC_GRACE", "7d", "How long removed chunks stay in a store's trash"},
     {"STORAGE_RESERVE", "64M", "Free space that stores leave on their disks"},
     {"SWEEP_INTERVAL", "10min", "How often the vault looks after itself"},
@@ -129,6 +130,7 @@ Settings::Settings(const process::Config& config) {
     sweeps.replicationFactor = catalog.uploads.replicationFactor;
     sweeps.scrubDays = intOf(config, "SCRUB_DAYS", 1, 3650);
     sweeps.trashDays = intOf(config, "TRASH_DAYS", 1, 3650);
+    sweeps.unreferencedUs = durationOf(config, "GC_AGE", 0ms, 24h * 365).count() * 1000;
     sweeps.gcGraceUs = durationOf(config, "GC_GRACE", 0ms, 24h * 365).count() * 1000;
     sweepInterval = durationOf(config, "SWEEP_INTERVAL", 100ms, 24h);
 
