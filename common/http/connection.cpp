@@ -62,7 +62,7 @@ void Connection::serve() {
     while (next == Next::request && awaitRequest()) next = serveRequest();
     if (next == Next::abandon) return;
     idle_ = true;
-    socket_.close(next == Next::close ? lingerTime : 0ms);
+    socket_.close(next == Next::closeUnread ? lingerTime : 0ms);
 }
 
 bool Connection::awaitRequest() {
@@ -179,7 +179,8 @@ Connection::Next Connection::serveRequest() {
         return Next::abandon;
     }
     Allowance drainPatience(options.bodyTimeout);
-    return response.keepAlive() && body.drain(options.maxDrainBytes, drainPatience) ? Next::request : Next::close;
+    if (response.keepAlive() && body.drain(options.maxDrainBytes, drainPatience)) return Next::request;
+    return !refusal && body.ended() && input_.empty() ? Next::close : Next::closeUnread;
 }
 
 Request Connection::makeRequest(RequestHead& head, RequestBody& body) {

@@ -53,7 +53,7 @@ class Connection {
     [[nodiscard]] bool refused() const { return refused_; }
 
   private:
-    enum class Next { request, close, abandon };
+    enum class Next { request, close, closeUnread, abandon };
 
     void serve();
     [[nodiscard]] bool awaitRequest();

@@ -26,6 +26,7 @@ class RequestBody final : public BodyReader {
     [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
     std::size_t read(std::span<char> buffer) override;
 
+    [[nodiscard]] bool ended() const { return state_ == State::ended; }
     // Bytes handed out, drained ones included.
     [[nodiscard]] std::uint64_t bytesRead() const { return bytesRead_; }
     // Whether the rest is, or may be (chunks), at most maxBytes that can be read away.
