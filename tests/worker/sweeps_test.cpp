@@ -1,0 +1,274 @@
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "storagenode/store/disk_chunk_store.h"
+#include "storagenode/store/posix_disk.h"
+#include "tests/catalog/vault_fixture.h"
+#include "worker/jobs/repair_chunk.h"
+#include "worker/jobs/verify_content.h"
+#include "worker/sweeps/sweeps.h"
+
+namespace chunkvault::worker {
+namespace {
+
+using catalog::ChunkRow;
+using catalog::EngineKind;
+using catalog::nameOfEngine;
+using catalog::StoreRow;
+using storagenode::DiskChunkStore;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class Posted final : public JobQueue {
+  public:
+    void post(const Job& job) noexcept override { jobs.push_back(job); }
+    std::vector<Job> jobs;
+};
+
+// Three real stores on disk, and the catalog of what they hold.
+class SweepsTest : public catalog::VaultTest {
+  protected:
+    SweepsTest() {
+        for (const char* node : {"a", "b", "c"}) {
+            const std::filesystem::path folder = disks_.path() / node;
+            (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
+            live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0), node, 1000, true});
+        }
+    }
+
+    Chunk chunkOf(const std::string& text) {
+        ChunkBuffer buffer = buffers.acquire(text.size());
+        std::memcpy(buffer.data(), text.data(), text.size());
+        return Chunk::hash(std::move(buffer), text.size());
+    }
+    // An upload whose bytes are on the stores.
+    catalog::CommittedFile keep(const catalog::User& user, const std::string& name, const std::string& text) {
+        for (const catalog::DeclaredChunk& declared : cut(text)) {
+            const Chunk chunk = chunkOf(text.substr(static_cast<std::size_t>(declared.index * chunkSize), static_cast<std::size_t>(declared.length)));
+            for (const LiveStore& store : live) store.store->put(chunk, 1);
+        }
+        return put(user, name, text);
+    }
+    std::filesystem::path copyOf(const std::string& text, std::size_t store) {
+        const std::string hex = ChunkId::of(text).toHex();
+        return disks_.path() / live[store].zone / "chunks" / hex.substr(0, 2) / hex;
+    }
+    void flip(const std::string& text, std::size_t store) {
+        std::fstream file(copyOf(text, store), std::ios::in | std::ios::out | std::ios::binary);
+        file.put('#');
+    }
+    void discard(const catalog::User& user, catalog::FileId file) {
+        tree.moveToTrash(user.id, file);
+        tree.purge(user.id, file);
+    }
+    // Repairs what was posted.
+    std::vector<RepairOutcome> work() {
+        ChunkRepair repair(catalogOf.chunks, [&] { return live; }, buffers, 3);
+        std::vector<RepairOutcome> outcomes;
+        for (const Job& job : queue.jobs) outcomes.push_back(repair.run(static_cast<ChunkRow>(job.id)));
+        queue.jobs.clear();
+        return outcomes;
+    }
+
+    ChunkBuffers buffers{4, chunkSize};
+    std::vector<LiveStore> live;
+    Posted queue;
+    catalog::Catalog catalogOf{{.database = options(), .uploads = uploadLimits, .tree = treeLimits, .defaultQuota = quota}, clock()};
+    SweepSettings settings{.unreferencedUs = hourUs};
+    Sweeps sweeps{catalogOf, [&] { return live; }, queue, settings, clock()};
+
+  private:
+    test::TempFolder disks_;
+};
+
+TEST_P(SweepsTest, FindNothingInAHealthyVault) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    time.advance(2 * hourUs);
+    EXPECT_EQ(sweeps.underReplicated().changed, 0);
+    EXPECT_EQ(sweeps.scrub().examined, 0);
+    EXPECT_EQ(sweeps.unreferenced().changed, 0);
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_THAT(queue.jobs, IsEmpty());
+}
+
+TEST_P(SweepsTest, MakeALostCopyAgain) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    std::filesystem::remove(copyOf("hello", 1));
+    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    EXPECT_EQ(sweeps.underReplicated().changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
+    EXPECT_EQ(chunks.totals().underReplicated, 0);
+    EXPECT_EQ(sweeps.underReplicated().changed, 0);
+}
+
+TEST_P(SweepsTest, FindAFlippedByteByScrubbingAndReplaceIt) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    flip("hello", 2);
+    time.advance(14 * dayUs);
+    EXPECT_EQ(sweeps.scrub().examined, 0);
+    time.advance(2 * dayUs);
+    const SweepReport report = sweeps.scrub();
+    EXPECT_EQ(report.examined, 3);
+    EXPECT_EQ(report.changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_EQ(live[2].store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
+    EXPECT_EQ(sweeps.scrub().examined, 0) << "all were verified now";
+}
+
+TEST_P(SweepsTest, RepairFromTheOnlyGoodCopy) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    flip("hello", 0);
+    flip("hello", 1);
+    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[2]);
+    (void)sweeps.underReplicated();
+    // Both supposed sources turn out bad, and the one that was called bad is the only good one: nothing to copy from is
+    // known, and nothing is deleted.
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::noSource));
+    EXPECT_TRUE(live[2].store->has(ChunkId::of(std::string_view("hello"))));
+    chunks.replicaGood(chunks.auditAfter(ChunkRow{0}, 1)[0].row, stores[2], 1);
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    for (const LiveStore& store : live) EXPECT_EQ(store.store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
+}
+
+TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    live[1].acceptsNewChunks = false;
+    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::noTarget));
+    EXPECT_EQ(chunks.auditAfter(ChunkRow{0}, 1)[0].good.size(), 2u);
+}
+
+TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {
+    const auto alice = makeUser("alice");
+    const auto file = keep(alice, "f", "hello").entry.id;
+    (void)keep(alice, "g", "other");
+    discard(alice, file);
+    EXPECT_EQ(sweeps.unreferenced().changed, 0) << "too young";
+    time.advance(2 * hourUs);
+    EXPECT_EQ(sweeps.unreferenced().changed, 1);
+    for (const LiveStore& store : live) {
+        EXPECT_FALSE(store.store->has(ChunkId::of(std::string_view("hello"))));
+        EXPECT_TRUE(store.store->has(ChunkId::of(std::string_view("other"))));
+    }
+    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 1);
+}
+
+TEST_P(SweepsTest, KeepTheRowOfARemovedChunkUntilEveryStoreHasAnswered) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    time.advance(2 * hourUs);
+    chunks.setStoreState(stores[2], catalog::StoreState::down);
+    const LiveStore absent = live.back();
+    live.pop_back();
+    EXPECT_EQ(sweeps.unreferenced().changed, 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 1);
+    live.push_back(absent);
+    chunks.setStoreState(stores[2], catalog::StoreState::up);
+    EXPECT_EQ(sweeps.unreferenced().changed, 1);
+    EXPECT_FALSE(absent.store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+TEST_P(SweepsTest, StopAPassThatWouldTakeTooMuch) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"1", "2", "3", "4"}) discard(alice, keep(alice, text, text).entry.id);
+    time.advance(2 * hourUs);
+    SweepSettings strict = settings;
+    strict.collectAlways = 2;
+    Sweeps careful(catalogOf, [&] { return live; }, queue, strict, clock());
+    const SweepReport report = careful.unreferenced();
+    EXPECT_EQ(report.changed, 2);
+    EXPECT_FALSE(report.note.empty());
+}
+
+TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    live[0].store->put(chunkOf("orphan"), 1);
+    const Timestamp realNow = systemNow();  // the files have the disk's times
+    Sweeps now(catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow; });
+    EXPECT_EQ(now.orphans().changed, 0) << "its upload may just have begun";
+    Sweeps later(catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow + 2 * hourUs; });
+    EXPECT_EQ(later.orphans().changed, 1);
+    EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
+    EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+TEST_P(SweepsTest, EmptyWhatHasExpired) {
+    const auto alice = makeUser("alice"), bob = makeUser("bob");
+    tree.moveToTrash(alice.id, keep(alice, "f", "hello").entry.id);
+    (void)keep(bob, "f", "bobs");
+    accounts.beginDelete(bob.id);
+    (void)uploads.create(alice.id, newUpload(alice, "slow", "slow", "x"));
+    (void)sweeps.expired();
+    EXPECT_FALSE(accounts.find(bob.id));
+    EXPECT_EQ(tree.trash(alice.id, 10, std::nullopt).items.size(), 1u);
+    EXPECT_EQ(uploads.list(alice.id, 10).size(), 1u);
+    time.advance(31 * dayUs);
+    (void)sweeps.expired();
+    EXPECT_THAT(tree.trash(alice.id, 10, std::nullopt).items, IsEmpty());
+    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
+    EXPECT_EQ(accounts.find(alice.id)->used, 0);
+    (void)sweeps.unreferenced();
+    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 0);
+}
+
+TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
+    const auto alice = makeUser("alice");
+    const std::string text(250, 'x');
+    const auto file = keep(alice, "f", text).entry;
+    EXPECT_EQ(sweeps.contents().examined, 1);
+    ASSERT_THAT(queue.jobs, SizeIs(1));
+    verifyContent(catalogOf.chunks, [&] { return live; }, buffers, static_cast<catalog::ContentId>(queue.jobs[0].id));
+    const auto after = tree.get(alice.id, file.id);
+    EXPECT_TRUE(after.sha256Verified);
+    EXPECT_EQ(after.sha256, ChunkId::of(text));
+    EXPECT_EQ(sweeps.contents().examined, 0);
+}
+
+TEST_P(SweepsTest, AreCalledByTheirNames) {
+    EXPECT_TRUE(sweeps.run("scrub"));
+    EXPECT_FALSE(sweeps.run("nothing"));
+    EXPECT_NE(Sweeps::names().find("under_replicated"), std::string::npos);
+}
+
+CATALOG_SUITE(SweepsTest);
+
+TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
+    // Runs on a vault of its own: only the timing is looked at.
+    test::TempFolder folder;
+    test::ManualClock time;
+    catalog::Catalog catalog({.database = {.sqliteFile = (folder.path() / "db").string()}, .uploads = {.chunkSize = 100}, .tree = {}}, time.clock());
+    Posted queue;
+    Sweeps sweeps(catalog, [] { return std::vector<LiveStore>(); }, queue, {}, time.clock());
+    std::mutex mutex;
+    std::condition_variable changed;
+    int runs = 0;
+    SweepSchedule schedule(sweeps, {{"scrub", std::chrono::milliseconds(1)}, {"contents", std::chrono::hours(1)}},
+                           [&](const std::string& name, const SweepReport&, const std::string& error) {
+                               EXPECT_EQ(name, "scrub");
+                               EXPECT_EQ(error, "");
+                               const std::lock_guard lock(mutex);
+                               ++runs;
+                               changed.notify_all();
+                           });
+    std::unique_lock lock(mutex);
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(10), [&] { return runs >= 3; }));
+    lock.unlock();
+    EXPECT_TRUE(schedule.runNow("contents"));
+}
+
+}  // namespace
+}  // namespace chunkvault::worker
