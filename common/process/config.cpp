@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "common/error/error.h"
@@ -31,6 +31,15 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
+// What a message can show of a value, in one line.
+std::string printable(std::string_view value) {
+    constexpr std::size_t most = 200;
+    std::string shown(value.substr(0, most));
+    std::replace_if(
+        shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+    return value.size() > most ? shown + "..." : shown;
+}
+
 // Short names are too near to everything.
 bool isNearly(std::string_view name, std::string_view known) {
     return known.size() >= 8 && distance(name, known) <= (known.size() >= 12 ? 2u : 1u);
@@ -38,10 +47,14 @@ bool isNearly(std::string_view name, std::string_view known) {
 
 std::string readSecret(const std::string& variable, const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    std::string text(std::istreambuf_iterator<char>(file), {});
-    if (!file.good() && text.empty()) throw Error(ErrorCode::invalidValue, variable + " names a file that cannot be read or is empty: " + path);
+    std::ostringstream content;
+    content << file.rdbuf();
+    std::string text = std::move(content).str();
     if (text.ends_with('\n')) text.pop_back();
     if (text.ends_with('\r')) text.pop_back();
+    if (text.empty())
+        throw Error(ErrorCode::invalidValue,
+                    variable + " names a file that cannot be read or is empty: " + printable(path));
     return text;
 }
 
@@ -64,6 +77,12 @@ std::optional<std::int64_t> scaled(const Number& number, std::int64_t factor) {
     return result;
 }
 
+std::string bytesText(std::int64_t bytes) {
+    for (const auto& [suffix, shift] : {std::pair{'T', 40}, {'G', 30}, {'M', 20}, {'K', 10}})
+        if (bytes != 0 && bytes % (std::int64_t{1} << shift) == 0) return std::to_string(bytes >> shift) + suffix;
+    return std::to_string(bytes);
+}
+
 std::string durationText(std::chrono::milliseconds time) {
     const auto ms = time.count();
     if (ms != 0 && ms % 86'400'000 == 0) return std::to_string(ms / 86'400'000) + "d";
@@ -78,7 +97,7 @@ Config::Config(std::span<const Setting> table, const Environment& environment) :
     for (const auto& [name, value] : environment) {
         if (value.empty()) continue;
         bool known = false;
-        std::string_view nearest;
+        std::string nearest;
         for (const Setting& setting : table_) {
             if (name == setting.name) {
                 known = true;
@@ -87,15 +106,20 @@ Config::Config(std::span<const Setting> table, const Environment& environment) :
                 known = true;
                 const auto direct = environment.find(std::string(setting.name));
                 if (direct != environment.end() && !direct->second.empty())
-                    throw Error(ErrorCode::invalidValue, std::string(setting.name) + " and " + name + " are both set. Keep one of them.");
+                    throw Error(ErrorCode::invalidValue,
+                                std::string(setting.name) + " and " + name + " are both set. Keep one of them.");
                 values_[std::string(setting.name)] = readSecret(name, value);
             } else if (isNearly(name, setting.name)) {
                 nearest = setting.name;
+            } else if (setting.secret && isNearly(name, std::string(setting.name) + "_FILE")) {
+                nearest = std::string(setting.name) + "_FILE";
             }
         }
         if (known) continue;
-        if (!nearest.empty()) throw Error(ErrorCode::invalidValue, name + " is not a setting. Did you mean " + std::string(nearest) + "?");
-        if (name.starts_with("CHUNKVAULT_")) throw Error(ErrorCode::invalidValue, name + " is not a setting. Unset it.");
+        if (!nearest.empty())
+            throw Error(ErrorCode::invalidValue, name + " is not a setting. Did you mean " + nearest + "?");
+        if (name.starts_with("CHUNKVAULT_"))
+            throw Error(ErrorCode::invalidValue, name + " is not a setting. Unset it.");
     }
 }
 
@@ -116,7 +140,7 @@ const Setting& Config::setting(std::string_view name) const {
 }
 
 void Config::refuse(std::string_view name, const std::string& allowed) const {
-    const std::string shown = setting(name).secret ? "" : " is \"" + text(name) + "\", but";
+    const std::string shown = setting(name).secret ? "" : " is \"" + printable(text(name)) + "\", but";
     throw Error(ErrorCode::invalidValue, std::string(name) + shown + " must be " + allowed + '.');
 }
 
@@ -147,25 +171,32 @@ std::int64_t Config::bytes(std::string_view name, std::int64_t min, std::int64_t
         constexpr std::string_view suffixes = "KMGT";
         if (number->suffix.empty()) {
             result = number->value;
-        } else if (const auto power = suffixes.find(static_cast<char>(std::toupper(static_cast<unsigned char>(number->suffix[0]))));
+        } else if (const auto power =
+                       suffixes.find(static_cast<char>(std::toupper(static_cast<unsigned char>(number->suffix[0]))));
                    number->suffix.size() == 1 && power != std::string_view::npos) {
             result = scaled(*number, std::int64_t{1} << (10 * (power + 1)));
         }
     }
     if (!result || *result < min || *result > max)
-        refuse(name, "a size such as 64K, 4M or 10G, from " + std::to_string(min) + " to " + std::to_string(max) + " bytes");
+        refuse(name, "a size such as 64K, 4M or 10G, from " + bytesText(min) + " to " + bytesText(max));
     return *result;
 }
 
-std::chrono::milliseconds Config::duration(std::string_view name, std::chrono::milliseconds min, std::chrono::milliseconds max) const {
+std::chrono::milliseconds Config::duration(std::string_view name, std::chrono::milliseconds min,
+                                           std::chrono::milliseconds max) const {
     const std::string value = text(name);
     const auto number = numberWithSuffix(value);
     std::optional<std::int64_t> result;
     if (number)
-        for (const auto& [suffix, ms] : {std::pair<std::string_view, std::int64_t>{"ms", 1}, {"s", 1000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}})
+        for (const auto& [suffix, ms] : {std::pair<std::string_view, std::int64_t>{"ms", 1},
+                                         {"s", 1000},
+                                         {"min", 60'000},
+                                         {"h", 3'600'000},
+                                         {"d", 86'400'000}})
             if (number->suffix == suffix) result = scaled(*number, ms);
     if (!result || *result < min.count() || *result > max.count())
-        refuse(name, "a time such as 500ms, 30s, 15min, 24h or 7d, from " + durationText(min) + " to " + durationText(max));
+        refuse(name,
+               "a time such as 500ms, 30s, 15min, 24h or 7d, from " + durationText(min) + " to " + durationText(max));
     return std::chrono::milliseconds(*result);
 }
 
@@ -200,8 +231,10 @@ std::string Config::oneOf(std::string_view name, std::initializer_list<std::stri
 std::string Config::markdownTable(std::span<const Setting> table) {
     std::string text = "| variable | default | meaning |\n|---|---|---|\n";
     for (const Setting& setting : table) {
-        text += "| `" + std::string(setting.name) + "` | " + (setting.fallback.empty() ? "" : '`' + std::string(setting.fallback) + '`') + " | " +
-                std::string(setting.description) + (setting.secret ? " (or the file `" + std::string(setting.name) + "_FILE`)" : "") + " |\n";
+        text += "| `" + std::string(setting.name) + "` | " +
+                (setting.fallback.empty() ? "" : '`' + std::string(setting.fallback) + '`') + " | " +
+                std::string(setting.description) +
+                (setting.secret ? " (or the file `" + std::string(setting.name) + "_FILE`)" : "") + " |\n";
     }
     return text;
 }

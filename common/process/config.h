@@ -19,8 +19,8 @@ struct Setting {
     bool secret = false;           // may be given as the file NAME_FILE; never shown in messages
 };
 
-// Every getter throws Error invalidValue with one line that names the variable and what is allowed. An empty variable is
-// the same as none. Names must be in the table.
+// Every getter throws Error invalidValue with one line that names the variable and what is allowed. An empty variable
+// is the same as none. Names must be in the table.
 class Config {
   public:
     using Environment = std::map<std::string, std::string>;
@@ -39,7 +39,7 @@ class Config {
     // "500ms", "30s", "15min", "24h", "7d".
     [[nodiscard]] std::chrono::milliseconds duration(std::string_view name, std::chrono::milliseconds min,
                                                      std::chrono::milliseconds max) const;
-    [[nodiscard]] bool boolean(std::string_view name) const;  // true, false, yes, no, 1, 0
+    [[nodiscard]] bool boolean(std::string_view name) const;                   // true, false, yes, no, 1, 0
     [[nodiscard]] std::vector<std::string> list(std::string_view name) const;  // separated by commas; trimmed
     [[nodiscard]] std::string oneOf(std::string_view name, std::initializer_list<std::string_view> values) const;
 

@@ -19,8 +19,8 @@ struct Field {
     Field(std::string_view fieldName, double number) : name(fieldName), value(number) {}
     Field(std::string_view fieldName, bool truth) : name(fieldName), value(truth) {}
     template <typename T>
-        requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-    Field(std::string_view fieldName, T number) : name(fieldName), value(static_cast<std::int64_t>(number)) {}
+    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) Field(std::string_view fieldName, T number)
+        : name(fieldName), value(static_cast<std::int64_t>(number)) {}
 
     std::string_view name;
     std::variant<std::string_view, std::int64_t, double, bool> value;

@@ -13,7 +13,8 @@ namespace chunkvault::process {
 namespace {
 
 // Seconds; from a cached look-up to a large transfer.
-const prometheus::Histogram::BucketBoundaries buckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120};
+const prometheus::Histogram::BucketBoundaries buckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                      0.5,   1,      2.5,   5,    10,    30,   120};
 
 double residentBytes() {
     std::ifstream file("/proc/self/statm");
@@ -25,7 +26,9 @@ double residentBytes() {
 double cpuSeconds() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; };
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -38,13 +41,22 @@ double openDescriptors() {
 }  // namespace
 
 Metrics::Metrics(const std::string& version)
-    : requests_(prometheus::BuildCounter().Name("chunkvault_requests_total").Help("Requests answered").Register(registry_)),
-      durations_(prometheus::BuildHistogram().Name("chunkvault_request_duration_seconds").Help("Time from a request's first byte to its answer's last").Register(registry_)),
+    : requests_(
+          prometheus::BuildCounter().Name("chunkvault_requests_total").Help("Requests answered").Register(registry_)),
+      durations_(prometheus::BuildHistogram()
+                     .Name("chunkvault_request_duration_seconds")
+                     .Help("Time from a request's first byte to its answer's last")
+                     .Register(registry_)),
       bytesIn_(counter("chunkvault_received_bytes_total", "Bytes of request bodies")),
-      bytesOut_(counter("chunkvault_sent_bytes_total", "Bytes of answer bodies")) {
-    prometheus::BuildGauge().Name("chunkvault_build_info").Help("The running version").Register(registry_).Add({{"version", version}}).Set(1);
+      bytesOut_(counter("chunkvault_sent_bytes_total", "Bytes of answer bodies")),
+      cpuSeconds_(counter("process_cpu_seconds_total", "User and system time")) {
+    prometheus::BuildGauge()
+        .Name("chunkvault_build_info")
+        .Help("The running version")
+        .Register(registry_)
+        .Add({{"version", version}})
+        .Set(1);
     gauge("process_resident_memory_bytes", "Resident memory", residentBytes);
-    gauge("process_cpu_seconds_total", "User and system time", cpuSeconds);
     gauge("process_open_fds", "Open file descriptors", openDescriptors);
 }
 
@@ -62,11 +74,14 @@ Metrics::Seen Metrics::seen(const http::Exchange& exchange) {
         const std::shared_lock lock(seenMutex_);
         if (const auto found = seen_.find(key); found != seen_.end()) return found->second;
     }
-    const std::string method(http::toString(exchange.method)), endpoint(exchange.route.empty() ? "none" : exchange.route);
+    const std::string method(http::toString(exchange.method)),
+        endpoint(exchange.route.empty() ? "none" : exchange.route);
     const std::unique_lock lock(seenMutex_);
-    const Seen handles{&requests_.Add({{"method", method}, {"endpoint", endpoint}, {"status", std::to_string(exchange.status)}}),
-                       &durations_.Add({{"method", method}, {"endpoint", endpoint}}, buckets)};
-    return seen_.emplace(std::tuple(exchange.method, std::string(exchange.route), exchange.status), handles).first->second;
+    const Seen handles{
+        &requests_.Add({{"method", method}, {"endpoint", endpoint}, {"status", std::to_string(exchange.status)}}),
+        &durations_.Add({{"method", method}, {"endpoint", endpoint}}, buckets)};
+    return seen_.emplace(std::tuple(exchange.method, std::string(exchange.route), exchange.status), handles)
+        .first->second;
 }
 
 prometheus::Counter& Metrics::counter(const std::string& name, const std::string& help) {
@@ -75,14 +90,15 @@ prometheus::Counter& Metrics::counter(const std::string& name, const std::string
 
 void Metrics::gauge(const std::string& name, const std::string& help, std::function<double()> value) {
     auto& made = prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add({});
-    const std::lock_guard lock(gaugesMutex_);
+    const std::lock_guard lock(scrapeMutex_);
     gauges_.emplace_back(&made, std::move(value));
 }
 
 std::string Metrics::text() {
     {
-        const std::lock_guard lock(gaugesMutex_);
+        const std::lock_guard lock(scrapeMutex_);
         for (const auto& [gauge, value] : gauges_) gauge->Set(value());
+        cpuSeconds_.Increment(cpuSeconds() - cpuSeconds_.Value());
     }
     return prometheus::TextSerializer().Serialize(registry_.Collect());
 }

@@ -24,7 +24,8 @@ class Metrics {
   public:
     explicit Metrics(const std::string& version);
 
-    // chunkvault_requests_total{method,endpoint,status}, chunkvault_request_duration_seconds{method,endpoint} and the bytes.
+    // chunkvault_requests_total{method,endpoint,status}, chunkvault_request_duration_seconds{method,endpoint} and the
+    // bytes.
     void observe(const http::Exchange& exchange);
 
     // Lives as long as the Metrics.
@@ -47,12 +48,13 @@ class Metrics {
     prometheus::Family<prometheus::Histogram>& durations_;
     prometheus::Counter& bytesIn_;
     prometheus::Counter& bytesOut_;
+    prometheus::Counter& cpuSeconds_;
 
     // Each route's own handles, so that a request does not build label maps.
     std::shared_mutex seenMutex_;
     std::map<std::tuple<http::Method, std::string, int>, Seen, std::less<>> seen_;
 
-    std::mutex gaugesMutex_;
+    std::mutex scrapeMutex_;
     std::vector<std::pair<prometheus::Gauge*, std::function<double()>>> gauges_;
 };
 

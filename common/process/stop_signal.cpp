@@ -1,5 +1,7 @@
 #include "common/process/stop_signal.h"
 
+#include <unistd.h>
+
 #include <csignal>
 
 namespace chunkvault::process {
@@ -25,8 +27,12 @@ StopSignal::StopSignal() {
 int StopSignal::wait() {
     const sigset_t signals = stopSignals();
     int signal = 0;
-    while (sigwait(&signals, &signal) != 0) {}
+    while (sigwait(&signals, &signal) != 0) {
+    }
     return signal;
 }
+
+// Blocked in every thread, so it stays pending for the process until wait() takes it.
+void StopSignal::notify() { kill(getpid(), SIGTERM); }
 
 }  // namespace chunkvault::process

@@ -7,8 +7,10 @@ namespace chunkvault::process {
 class StopSignal {
   public:
     StopSignal();
-    // Returns the signal that arrived.
+    // Returns the signal that arrived, also one from before the call. One thread at a time.
     int wait();
+    // Makes wait() return SIGTERM. From any thread.
+    void notify();
 };
 
 }  // namespace chunkvault::process
