@@ -1,0 +1,65 @@
+"""What the README promises about the commands of the server is what the server says and does."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from vault import server_program
+
+pytestmark = pytest.mark.main_job
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def run(*arguments, **environment):
+    return subprocess.run([server_program(), *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+
+def test_the_table_of_settings_is_the_servers():
+    table = run("--settings").stdout
+    assert table.count("\n") > 20
+    assert table in README, "put the output of chunkvault-server --settings into the README"
+
+
+def test_help_and_version_answer():
+    assert run("--version").stdout.startswith("ChunkVault ")
+    usage = run("--help")
+    assert usage.returncode == 0 and "reset-password" in usage.stdout
+    assert run("nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("setting, value, named", [
+    ("PORT", "http", "PORT"),
+    ("PORT", "70000", "PORT"),
+    ("CHUNK_SIZE", "63K", "CHUNK_SIZE"),
+    ("CHUNK_SIZE", "101M", "CHUNK_SIZE"),
+    ("REGISTRATION", "maybe", "REGISTRATION"),
+    ("WRITE_QUORUM", "4", "WRITE_QUORUM"),
+    ("STORAGE_PATHS", "/one,/two", "STORAGE_PATHS"),
+    ("STORAGE_PATS", "/one", "STORAGE_PATHS"),
+    ("CHUNKVAULT_PORT", "1", "CHUNKVAULT_PORT"),
+    ("SECRET_KEY", "short", "SECRET_KEY"),
+    ("SECRET_KEY_FILE", "/does/not/exist", "SECRET_KEY_FILE"),
+    ("HOST", "0.0.0.0", "ADMIN_PASSWORD"),
+    ("TLS_CERT", "/cert.pem", "TLS_KEY"),
+    ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
+    ("REDIS_URL", "redis://x", "DATABASE_URL"),
+])
+def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path, setting, value, named):
+    ended = run(DATA_DIR=str(tmp_path / "data"), **{setting: value})
+    assert ended.returncode == 1
+    assert named in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_forgotten_password_is_set_anew_without_the_server(vault):
+    vault.stop()
+    settings = {name: str(value) for name, value in vault.settings.items()}
+    ended = run("admin", "reset-password", "admin", **settings)
+    assert ended.returncode == 0, ended.stderr
+    password = ended.stdout.split(" is now ")[1].split()[0]
+    vault.start()
+    client = vault.client()
+    assert client.login("admin", password)["must_change_password"]
+    running = run("admin", "reset-password", "admin", **settings)
+    assert running.returncode == 1 and "Another chunkvault-server" in running.stderr
