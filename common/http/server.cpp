@@ -97,7 +97,9 @@ struct Server::Impl {
     void start();
     void stop();
     void acceptAll();
-    void accept();
+    // Null: there are too many to refuse this one with an answer.
+    [[nodiscard]] std::unique_ptr<Connection> accept();
+    void startServing(std::unique_ptr<Connection> connection);
     void serve(Connection* raw) noexcept;
     void forget(Connection& connection) noexcept;
 
@@ -145,7 +147,7 @@ void Server::Impl::stop() {
 void Server::Impl::acceptAll() {
     for (bool warned = false; !context.stopping;) {
         try {
-            accept();
+            if (auto connection = accept()) startServing(std::move(connection));
             warned = false;
         } catch (const std::exception& error) {
             if (context.stopping) return;
@@ -157,29 +159,34 @@ void Server::Impl::acceptAll() {
     }
 }
 
-void Server::Impl::accept() {
+std::unique_ptr<Connection> Server::Impl::accept() {
     Poco::Net::SocketAddress peer;
     Poco::Net::StreamSocket socket = listener.acceptConnection(peer);
     socket.setNoDelay(true);
-    std::unique_lock lock(mutex);
-    const bool refused = connections.size() - refusals >= context.options.maxConnections;
-    if (refused && refusals == maxRefusals) return;
-    lock.unlock();
-
+    bool refused = false;
+    {
+        const std::lock_guard lock(mutex);
+        refused = connections.size() - refusals >= context.options.maxConnections;
+        if (refused && refusals == maxRefusals) return nullptr;
+    }
     const auto address = IpAddress::parse(peer.host().toString());
-    auto connection = std::make_unique<Connection>(context, std::move(socket), address.value_or(IpAddress()),
-                                                   tls == nullptr ? nullptr : tls->current(), refused);
-    lock.lock();
-    connections.insert(connection.get());
-    refusals += refused ? 1 : 0;
-    ++threads;
-    lock.unlock();
+    return std::make_unique<Connection>(context, std::move(socket), address.value_or(IpAddress()),
+                                        tls == nullptr ? nullptr : tls->current(), refused);
+}
+
+void Server::Impl::startServing(std::unique_ptr<Connection> connection) {
     Connection* const raw = connection.get();
+    {
+        const std::lock_guard lock(mutex);
+        connections.insert(raw);
+        refusals += raw->refused() ? 1 : 0;
+        ++threads;
+    }
     try {
         startSmallThread([this, raw] { serve(raw); });
     } catch (...) {
         forget(*raw);
-        const std::lock_guard again(mutex);
+        const std::lock_guard lock(mutex);
         --threads;
         throw;
     }
