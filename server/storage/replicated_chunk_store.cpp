@@ -146,7 +146,10 @@ class ReplicatedChunkStore::Choice {
     Choice(const Members& members, std::size_t quorum) : members_(members) {
         std::vector<const Member*> stuck;
         for (const Member& member : members) {
-            if (!member.replica.acceptsNewChunks) continue;
+            if (!member.replica.acceptsNewChunks) {
+                anyFull_ = true;
+                continue;
+            }
             if (member.writes->stuck()) stuck.push_back(&member);
             else open_.push_back(&member);
         }
@@ -168,8 +171,12 @@ class ReplicatedChunkStore::Choice {
         return order;
     }
 
+    // Whether a store was left out because it has no room.
+    [[nodiscard]] bool anyFull() const { return anyFull_; }
+
   private:
     const Members& members_;
+    bool anyFull_ = false;
     std::vector<const Member*> open_;
     std::vector<PlacementCandidate> weights_;
 };
@@ -177,7 +184,7 @@ class ReplicatedChunkStore::Choice {
 // The refusals of one call: reported one by one, and summed up when there is no quorum.
 class ReplicatedChunkStore::Failures {
   public:
-    explicit Failures(const Events& events) : events_(events) {}
+    explicit Failures(const Events& events, bool anyFull = false) : events_(events), full_(anyFull) {}
 
     void add(StoreRow store, const Error& error) {
         full_ = full_ || error.code() == ErrorCode::storageFull;
@@ -199,7 +206,7 @@ class ReplicatedChunkStore::Failures {
 
   private:
     const Events& events_;
-    bool full_ = false;
+    bool full_;
     std::string details_;
 };
 
@@ -232,9 +239,10 @@ std::shared_ptr<const ReplicatedChunkStore::Members> ReplicatedChunkStore::membe
 std::vector<StoreRow> ReplicatedChunkStore::put(const Chunk& chunk, Generation generation,
                                                 std::span<const StoreRow> preferred) {
     const auto all = members();
-    const auto order = Choice(*all, limits_.writeQuorum).order(chunk.id(), preferred);
+    const Choice choice(*all, limits_.writeQuorum);
+    const auto order = choice.order(chunk.id(), preferred);
     std::vector<StoreRow> good;
-    Failures failures(events_);
+    Failures failures(events_, choice.anyFull());
     Calls<WriteAnswer> calls;
     std::size_t begun = 0, late = 0;
     const auto begin = [&] {
