@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <Poco/Crypto/OpenSSLInitializer.h>
+
 #include "common/chunk/chunk_id.h"
 #include "common/wire/timestamp.h"
 #include "database/catalog/types.h"
@@ -35,6 +37,8 @@ class AccessTokens {
     [[nodiscard]] int lifetimeS() const { return lifetimeS_; }
 
   private:
+    // Poco sets OpenSSL up for whoever comes first and tears it down with the last, and neither is thread-safe.
+    Poco::Crypto::OpenSSLInitializer openSsl_;
     std::string key_;
     Clock clock_;
     int lifetimeS_;

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -97,6 +98,19 @@ TEST_F(AccessTokenTest, OfAnotherKeyOrAlteredIsRefused) {
     }
     for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string(2000, 'a'), token + ".x", token.substr(0, token.rfind('.') + 1)})
         EXPECT_FALSE(tokens.verify(bad)) << bad;
+}
+
+TEST_F(AccessTokenTest, IsVerifiedByManyThreadsAtOnce) {
+    const std::string token = tokens.issue(SessionId{42});
+    std::atomic<int> refused = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 8; ++i)
+            threads.emplace_back([&] {
+                for (int round = 0; round < 500; ++round) refused += tokens.verify(token) != SessionId{42};
+            });
+    }
+    EXPECT_EQ(refused, 0);
 }
 
 TEST_F(AccessTokenTest, WithoutASignatureIsRefused) {
