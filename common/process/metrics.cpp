@@ -69,7 +69,7 @@ void Metrics::observe(const http::Exchange& exchange) {
 }
 
 Metrics::Seen Metrics::seen(const http::Exchange& exchange) {
-    const std::tuple<http::Method, std::string_view, int> key(exchange.method, exchange.route, exchange.status);
+    const KeyView key(exchange.method, exchange.route, exchange.status);
     {
         const std::shared_lock lock(seenMutex_);
         if (const auto found = seen_.find(key); found != seen_.end()) return found->second;
@@ -80,8 +80,7 @@ Metrics::Seen Metrics::seen(const http::Exchange& exchange) {
     const Seen handles{
         &requests_.Add({{"method", method}, {"endpoint", endpoint}, {"status", std::to_string(exchange.status)}}),
         &durations_.Add({{"method", method}, {"endpoint", endpoint}}, buckets)};
-    return seen_.emplace(std::tuple(exchange.method, std::string(exchange.route), exchange.status), handles)
-        .first->second;
+    return seen_.emplace(Key(exchange.method, exchange.route, exchange.status), handles).first->second;
 }
 
 prometheus::Counter& Metrics::counter(const std::string& name, const std::string& help) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -41,6 +42,12 @@ class Metrics {
         prometheus::Counter* count;
         prometheus::Histogram* time;
     };
+    using Key = std::tuple<http::Method, std::string, int>;  // method, route, status
+    using KeyView = std::tuple<http::Method, std::string_view, int>;
+    struct KeyOrder {
+        using is_transparent = void;
+        bool operator()(const KeyView& a, const KeyView& b) const { return a < b; }
+    };
     [[nodiscard]] Seen seen(const http::Exchange& exchange);
 
     prometheus::Registry registry_;
@@ -52,7 +59,7 @@ class Metrics {
 
     // Each route's own handles, so that a request does not build label maps.
     std::shared_mutex seenMutex_;
-    std::map<std::tuple<http::Method, std::string, int>, Seen, std::less<>> seen_;
+    std::map<Key, Seen, KeyOrder> seen_;
 
     std::mutex scrapeMutex_;
     std::vector<std::pair<prometheus::Gauge*, std::function<double()>>> gauges_;
