@@ -99,7 +99,8 @@ def batch(world):
 
 
 def chunk(data=b"content"):
-    return {"data": data, "headers": {"Content-Digest": content_digest(data), "Content-Type": "application/octet-stream"}}
+    return {"data": data, "headers": {"Content-Digest": content_digest(data),
+                                      "Content-Type": "application/octet-stream"}}
 
 
 def table():
@@ -136,7 +137,8 @@ def table():
         "POST /auth/login": to("/auth/login", lambda world: body(username=world.username, password=PASSWORD)),
         "POST /auth/refresh": to("/auth/refresh", lambda world: body(refresh_token=world.owner.refresh_token)),
         "POST /auth/logout": plain("/auth/logout"),
-        "POST /auth/password": plain("/auth/password", json={"current_password": PASSWORD, "new_password": "another one"}),
+        "POST /auth/password": plain("/auth/password", json={"current_password": PASSWORD,
+                                                             "new_password": "another one"}),
         "GET /auth/sessions": plain("/auth/sessions"),
         "DELETE /auth/sessions/{id}": at(World.session, "/auth/sessions/{}"),
         "GET /auth/tokens": at(World.api_token, "/auth/tokens"),
@@ -144,7 +146,8 @@ def table():
         "DELETE /auth/tokens/{id}": at(lambda world: world.api_token()["token_id"], "/auth/tokens/{}"),
         "GET /me": plain("/me"),
         "GET /admin/users": plain("/admin/users?limit=2"),
-        "POST /admin/users": to("/admin/users", lambda world: body(username=f"made-{next(world.numbers)}", password=PASSWORD)),
+        "POST /admin/users": to("/admin/users", lambda world: body(username=f"made-{next(world.numbers)}",
+                                                                   password=PASSWORD)),
         "GET /admin/users/{id}": at(World.other_user, "/admin/users/{}"),
         "PATCH /admin/users/{id}": at(World.other_user, "/admin/users/{}", lambda world: body(quota=1000)),
         "DELETE /admin/users/{id}": at(World.other_user, "/admin/users/{}"),
@@ -179,7 +182,8 @@ def table():
         "GET /uploads/{id}": at(lambda world: world.upload().id, "/uploads/{}"),
         "POST /uploads/{id}/have": at(lambda world: world.upload().id, "/uploads/{}/have", lambda world: body(
             chunks=[{"index": 0, "length": 7, "hash": sha256(b"content")}])),
-        "PUT /uploads/{id}/chunks/{index}": at(lambda world: world.upload().id, "/uploads/{}/chunks/0", lambda world: chunk()),
+        "PUT /uploads/{id}/chunks/{index}": at(lambda world: world.upload().id, "/uploads/{}/chunks/0",
+                                               lambda world: chunk()),
         "POST /uploads/{id}/commit": at(lambda world: world.full_upload().id, "/uploads/{}/commit", lambda world: body(
             root=root_of([b"content"]), sha256=sha256(b"content"))),
         "DELETE /uploads/{id}": at(lambda world: world.upload().id, "/uploads/{}"),
@@ -209,4 +213,5 @@ def ask(world, operation):
 def described(client):
     """The operations of the server's own description, by their names in OPERATIONS."""
     paths = client.get("/openapi.json").json()["paths"]
-    return {f"{method.upper()} {path}": operation for path, methods in paths.items() for method, operation in methods.items()}
+    return {f"{method.upper()} {path}": operation
+            for path, methods in paths.items() for method, operation in methods.items()}

@@ -57,7 +57,8 @@ def test_a_registered_account_signs_in_without_regard_to_case(shared_vault):
                                              ("other", "taken@example.org"), ("other", "Taken@Example.org")])
 def test_names_and_addresses_in_use_are_refused(shared_vault, username, email):
     shared_vault.client().call("POST", "/auth/register",
-                               json={"username": "taken", "email": "taken@example.org", "password": PASSWORD}, expect=(201, 409))
+                               json={"username": "taken", "email": "taken@example.org", "password": PASSWORD},
+                               expect=(201, 409))
     answer = shared_vault.client().call("POST", "/auth/register",
                                         json={"username": username, "email": email, "password": PASSWORD})
     refused(answer, 409, "name_taken")
@@ -68,8 +69,10 @@ def test_names_and_addresses_in_use_are_refused(shared_vault, username, email):
 def test_passwords_that_bcrypt_would_cut_are_refused_with_the_reason(shared_vault, world, admin, password, words):
     client, owner = shared_vault.client(), world.owner
     requests = [
-        client.call("POST", "/auth/register", json={"username": "unmade", "email": "unmade@example.org", "password": password}),
-        client.call("POST", "/auth/login", json={"username": world.username, "password": PASSWORD, "new_password": password}),
+        client.call("POST", "/auth/register", json={"username": "unmade", "email": "unmade@example.org",
+                                                    "password": password}),
+        client.call("POST", "/auth/login", json={"username": world.username, "password": PASSWORD,
+                                                 "new_password": password}),
         owner.call("POST", "/auth/password", json={"current_password": PASSWORD, "new_password": password}),
         admin.call("POST", "/admin/users", json={"username": "unmade", "password": password}),
         admin.call("POST", f"/admin/users/{owner.user_id}/password", json={"password": password}),
@@ -90,7 +93,8 @@ def test_a_password_of_72_bytes_counts_to_its_last_byte(shared_vault):
 def test_an_unknown_user_and_a_wrong_password_look_the_same(shared_vault, world, admin):
     disabled = World(shared_vault)
     admin.patch(f"/admin/users/{disabled.owner.user_id}", {"state": "disabled"})
-    answers = [sign_in(shared_vault, "nobody-of-this-name", PASSWORD), sign_in(shared_vault, world.username, "wrong one"),
+    answers = [sign_in(shared_vault, "nobody-of-this-name", PASSWORD),
+               sign_in(shared_vault, world.username, "wrong one"),
                sign_in(shared_vault, disabled.username, PASSWORD)]
     bodies = [{name: value for name, value in problem(answer).items() if name != "request_id"} for answer in answers]
     assert bodies[0]["status"] == 401
@@ -124,7 +128,8 @@ def test_logins_and_registrations_are_limited_per_address(make_vault):
     vault = make_vault(LOGIN_LIMIT_ADDRESS=3, REGISTER_LIMIT_ADDRESS=2).start()
     for name in ("one", "two"):
         vault.client().register(name, PASSWORD)
-    answer = vault.client().call("POST", "/auth/register", json={"username": "six", "email": "six@a.b", "password": PASSWORD})
+    answer = vault.client().call("POST", "/auth/register", json={"username": "six", "email": "six@a.b",
+                                                                 "password": PASSWORD})
     refused(answer, 429, "too_many_requests")
     assert int(answer.headers["Retry-After"]) > 0
     answers = [sign_in(vault, f"name{number}", PASSWORD).status_code for number in range(4)]
@@ -134,7 +139,8 @@ def test_logins_and_registrations_are_limited_per_address(make_vault):
 def test_a_closed_registration_says_so(make_vault):
     vault = make_vault(REGISTRATION="closed").start()
     assert vault.client().get("/").json()["registration"] == "closed"
-    answer = vault.client().call("POST", "/auth/register", json={"username": "a", "email": "a@b.c", "password": PASSWORD})
+    answer = vault.client().call("POST", "/auth/register", json={"username": "a", "email": "a@b.c",
+                                                                 "password": PASSWORD})
     refused(answer, 403, "registration_closed")
     vault.admin().post("/admin/users", {"username": "invited", "password": PASSWORD}, expect=201)
 
@@ -211,7 +217,8 @@ def test_a_changed_password_ends_other_sessions_and_uploads(shared_vault, world)
     other.login(world.username, PASSWORD)
     upload = world.upload()
     upload.client.get(f"/uploads/{upload.id}", token=upload.token)
-    refused(owner.call("POST", "/auth/password", json={"current_password": "wrong one", "new_password": "a new password"}),
+    refused(owner.call("POST", "/auth/password", json={"current_password": "wrong one",
+                                                       "new_password": "a new password"}),
             401, "wrong_credentials")
     refused(owner.call("POST", "/auth/password", json={"current_password": PASSWORD, "new_password": PASSWORD}),
             422, "invalid_value")
@@ -308,10 +315,12 @@ def test_a_read_only_api_token_reads(shared_vault, world):
     refused(client.call("POST", "/files/upload", files={"file": ("a", b"x")}), 403, "read_only_token")
 
 
-@pytest.mark.parametrize("method, path, body", [("POST", "/auth/tokens", {"name": "child"}), ("GET", "/auth/tokens", None),
+@pytest.mark.parametrize("method, path, body", [("POST", "/auth/tokens", {"name": "child"}),
+                                                ("GET", "/auth/tokens", None),
                                                 ("DELETE", "/auth/tokens/1", None), ("POST", "/auth/logout", None),
                                                 ("DELETE", "/auth/sessions/1", None),
-                                                ("POST", "/auth/password", {"current_password": PASSWORD, "new_password": "x" * 9})])
+                                                ("POST", "/auth/password",
+                                                 {"current_password": PASSWORD, "new_password": "x" * 9})])
 def test_an_api_token_cannot_govern_the_account(world, method, path, body):
     token = world.api_token()["token"]
     refused(world.owner.call(method, path, json=body, token=token), 403, "forbidden")
@@ -332,9 +341,11 @@ def test_the_first_admin_must_change_the_password(make_vault):
     assert admin.login("admin", ADMIN_PASSWORD)["must_change_password"] is True
     for path in ("/me", "/files", "/admin/users", "/auth/sessions", "/auth/tokens"):
         refused(admin.call("GET", path), 403, "password_change_required")
-    refused(admin.call("POST", "/auth/password", json={"current_password": ADMIN_PASSWORD, "new_password": ADMIN_PASSWORD}),
+    refused(admin.call("POST", "/auth/password", json={"current_password": ADMIN_PASSWORD,
+                                                       "new_password": ADMIN_PASSWORD}),
             422, "invalid_value")
-    admin.post("/auth/password", {"current_password": ADMIN_PASSWORD, "new_password": CHANGED_ADMIN_PASSWORD}, expect=204)
+    admin.post("/auth/password", {"current_password": ADMIN_PASSWORD, "new_password": CHANGED_ADMIN_PASSWORD},
+               expect=204)
     assert admin.get("/me").json()["must_change_password"] is False
     vault.restart()
     admin.login("admin", CHANGED_ADMIN_PASSWORD)
@@ -342,7 +353,8 @@ def test_the_first_admin_must_change_the_password(make_vault):
 
 
 def test_the_admin_makes_users_who_choose_their_password(shared_vault, admin):
-    made = admin.post("/admin/users", {"username": "Hanna", "email": "h@example.org", "password": PASSWORD}, expect=201).json()
+    made = admin.post("/admin/users", {"username": "Hanna", "email": "h@example.org", "password": PASSWORD},
+                      expect=201).json()
     assert (made["role"], made["must_change_password"], made["last_login_at"]) == ("user", True, None)
     hanna = shared_vault.client()
     hanna.login("hanna", PASSWORD)
@@ -414,7 +426,8 @@ def test_the_last_active_admin_stays(make_vault):
     path = f"/admin/users/{admin.user_id}"
 
     def attempts(client):
-        return [client.call("PATCH", path, json={"role": "user"}), client.call("PATCH", path, json={"state": "disabled"}),
+        return [client.call("PATCH", path, json={"role": "user"}),
+                client.call("PATCH", path, json={"state": "disabled"}),
                 client.call("DELETE", path)]
 
     for answer in attempts(admin):

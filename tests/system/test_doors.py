@@ -50,7 +50,8 @@ def by_form(client, name, data, **fields):
 
 def by_upload(client, name, data, **fields):
     try:
-        return client.upload(f"{name} {threading.get_ident()} {sha256(data)} {fields}"[:200], name, data, flights=1, **fields)
+        return client.upload(f"{name} {threading.get_ident()} {sha256(data)} {fields}"[:200], name, data, flights=1,
+                             **fields)
     except UnexpectedAnswer as refusal:
         raise Refused(refusal.status, problem(refusal.response)["type"]) from None
 
@@ -183,10 +184,12 @@ def test_a_folder_that_is_none_takes_nothing(world, door, folder):
                          ids=[door.name for door in DOORS] + ["all"])
 def test_of_many_with_one_name_exactly_one_wins(owner, doors):
     clients = [owner.again() for _ in doors]
-    outcomes = at_once(len(doors), lambda number: doors[number].put(clients[number], "Name", b"%d" % number, on_conflict="fail"))
+    outcomes = at_once(len(doors), lambda number: doors[number].put(clients[number], "Name", b"%d" % number,
+                                                                    on_conflict="fail"))
     winners = [outcome for outcome in outcomes if isinstance(outcome, dict)]
     assert len(winners) == 1
-    assert {(outcome.status, outcome.kind) for outcome in outcomes if outcome is not winners[0]} == {(409, "name_taken")}
+    assert {(outcome.status, outcome.kind) for outcome in outcomes
+            if outcome is not winners[0]} == {(409, "name_taken")}
     assert [item["id"] for item in owner.list()] == [winners[0]["file_id"]]
     give_up_uploads(owner)
     assert usage(owner) == (1, 0)
@@ -196,7 +199,8 @@ def test_of_many_with_one_name_exactly_one_wins(owner, doors):
 def test_many_with_one_name_can_all_be_kept(owner, door):
     clients = [owner.again() for _ in range(8)]
     outcomes = at_once(8, lambda number: door.put(clients[number], "n.txt", b"%d" % number, on_conflict="keep_both"))
-    assert sorted(outcome["filename"] for outcome in outcomes) == sorted(["n.txt"] + [f"n ({number}).txt" for number in range(2, 9)])
+    names = ["n.txt"] + [f"n ({number}).txt" for number in range(2, 9)]
+    assert sorted(outcome["filename"] for outcome in outcomes) == sorted(names)
     assert sorted(owner.content(item["id"]) for item in owner.list()) == [b"%d" % number for number in range(8)]
 
 
@@ -328,7 +332,8 @@ def test_a_batch_fills_the_quota_file_by_file(world):
 
 def test_many_clients_send_batches_into_the_same_folders(owner):
     clients = [owner.again() for _ in range(6)]
-    files = [[described(f"shared/f{client}-{number}", b"%d %d" % (client, number)) for number in range(20)] for client in range(6)]
+    files = [[described(f"shared/f{client}-{number}", b"%d %d" % (client, number)) for number in range(20)]
+             for client in range(6)]
     outcomes = at_once(6, lambda number: batch(clients[number], files[number]).json()["items"])
     assert all(item["ok"] for items in outcomes for item in items)
     (folder,) = owner.list()

@@ -57,14 +57,18 @@ def test_a_whole_download_says_what_it_is(owner, file_id, data):
 def test_a_head_has_the_headers_of_the_download_and_no_body(owner, file_id):
     get, head = fetch(owner, file_id), fetch(owner, file_id, "HEAD")
     assert (head.status_code, head.content) == (200, b"")
-    varying = {"Date", "X-Request-Id"}
-    assert {n: v for n, v in head.headers.items() if n not in varying} == {n: v for n, v in get.headers.items() if n not in varying}
+    for answer in (get, head):
+        for varying in ("Date", "X-Request-Id"):
+            del answer.headers[varying]
+    assert dict(head.headers) == dict(get.headers)
     assert owner.call("HEAD", "/files/999999999/download").status_code == 404
 
 
-RANGES = [("0-0", 0, 1), (f"0-{SIZE - 1}", 0, SIZE), (f"0-{SIZE}", 0, SIZE), ("0-", 0, SIZE), ("-1", SIZE - 1, SIZE), ("-100", SIZE - 100, SIZE),
+RANGES = [("0-0", 0, 1), (f"0-{SIZE - 1}", 0, SIZE), (f"0-{SIZE}", 0, SIZE), ("0-", 0, SIZE), ("-1", SIZE - 1, SIZE),
+          ("-100", SIZE - 100, SIZE),
           (f"-{SIZE}", 0, SIZE), (f"-{SIZE + 1}", 0, SIZE), (f"{CHUNK - 1}-{CHUNK}", CHUNK - 1, CHUNK + 1),
-          (f"{CHUNK}-{2 * CHUNK - 1}", CHUNK, 2 * CHUNK), (f"1-{3 * CHUNK}", 1, 3 * CHUNK + 1), (f"{SIZE - 1}-", SIZE - 1, SIZE),
+          (f"{CHUNK}-{2 * CHUNK - 1}", CHUNK, 2 * CHUNK), (f"1-{3 * CHUNK}", 1, 3 * CHUNK + 1),
+          (f"{SIZE - 1}-", SIZE - 1, SIZE),
           (f"{SIZE - 1}-99999999999999999999", SIZE - 1, SIZE)]
 
 
@@ -76,7 +80,8 @@ def test_a_range_gives_exactly_its_bytes(owner, file_id, data, wanted, first, en
     assert answer.headers["Content-Length"] == str(end - first)
 
 
-@pytest.mark.parametrize("wanted", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", "bytes=99999999999999999999-"])
+@pytest.mark.parametrize("wanted", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0",
+                                    "bytes=99999999999999999999-"])
 def test_a_range_beyond_the_end_is_refused_with_the_size(owner, file_id, wanted):
     answer = fetch(owner, file_id, Range=wanted)
     assert answer.status_code == 416
@@ -84,7 +89,8 @@ def test_a_range_beyond_the_end_is_refused_with_the_size(owner, file_id, wanted)
     assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
 
 
-@pytest.mark.parametrize("wanted", ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-3", "items=0-5", "0-5", "bytes=0-1,3-4",
+@pytest.mark.parametrize("wanted", ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-3", "items=0-5", "0-5",
+                                    "bytes=0-1,3-4",
                                     "bytes=--5", "bytes=1.5-3", "bytes=0x1-3"])
 def test_a_range_that_is_none_gives_the_whole(owner, wanted):
     file_id = owner.upload_multipart("small", SMALL)["file_id"]
@@ -108,7 +114,8 @@ def test_a_range_of_another_content_gives_the_whole(owner, make, status):
 
 
 @pytest.mark.parametrize("make, status", [
-    (lambda etag: etag, 304), (lambda etag: "W/" + etag, 304), (lambda etag: f'"x", {etag}', 304), (lambda etag: "*", 304),
+    (lambda etag: etag, 304), (lambda etag: "W/" + etag, 304), (lambda etag: f'"x", {etag}', 304),
+    (lambda etag: "*", 304),
     (lambda etag: '"x"', 200), (lambda etag: etag.strip('"'), 200), (lambda etag: "", 200),
 ])
 def test_what_a_client_has_is_not_sent_again(owner, make, status):
@@ -139,8 +146,10 @@ def test_an_empty_file_is_downloaded(owner):
 
 
 @pytest.mark.parametrize("name, fallback", [
-    ("plain.txt", "plain.txt"), ("two words.txt", "two words.txt"), ("Übung.pdf", "_bung.pdf"), ("名前", "__"), ("🦆.png", "_.png"),
-    ('a"b', "a_b"), ("a\\b", "a_b"), ("a%41", "a_41"), ("a;b=c", "a;b=c"), ("a'b*", "a'b*"), ("\u202egnp.exe", "_gnp.exe"),
+    ("plain.txt", "plain.txt"), ("two words.txt", "two words.txt"), ("Übung.pdf", "_bung.pdf"), ("名前", "__"),
+    ("🦆.png", "_.png"),
+    ('a"b', "a_b"), ("a\\b", "a_b"), ("a%41", "a_41"), ("a;b=c", "a;b=c"), ("a'b*", "a'b*"),
+    ("\u202egnp.exe", "_gnp.exe"),
 ])
 def test_names_of_any_language_come_with_a_download(owner, name, fallback):
     file_id = owner.start_upload("key", name, 0).commit([], b"")["file_id"]
@@ -155,7 +164,8 @@ def test_names_of_any_language_come_with_a_download(owner, name, fallback):
         assert parts[1].isascii() and '"' not in parts[1] and "'" not in parts[1].removeprefix("*=UTF-8''")
 
 
-@pytest.mark.parametrize("name, media", [("a.html", "text/html"), ("a.svg", "image/svg+xml"), ("a.JPG", "image/jpeg"), ("a.exe", "application/octet-stream"),
+@pytest.mark.parametrize("name, media", [("a.html", "text/html"), ("a.svg", "image/svg+xml"), ("a.JPG", "image/jpeg"),
+                                         ("a.exe", "application/octet-stream"),
                                          ("a", "application/octet-stream")])
 def test_a_download_is_never_shown_as_a_page_of_the_server(owner, name, media):
     answer = fetch(owner, owner.upload_multipart(name, b"<script>alert(1)</script>")["file_id"])

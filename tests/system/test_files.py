@@ -55,7 +55,8 @@ def test_a_path_of_folders_is_made_as_far_as_it_is_missing(owner):
     refused(owner.call("POST", "/folders", json={"path": "file/x"}), 409, "name_taken")
 
 
-@pytest.mark.parametrize("path", ["", "/", "/a", "a/", "a//b", "a/../b", "./a", "a/\0", "a\n", "a/" + "b" * 256, "a/" * 101 + "b"])
+@pytest.mark.parametrize("path", ["", "/", "/a", "a/", "a//b", "a/../b", "./a", "a/\0", "a\n", "a/" + "b" * 256,
+                                  "a/" * 101 + "b"])
 def test_paths_that_are_none_make_nothing(owner, path):
     answer = owner.call("POST", "/folders", json={"path": path})
     assert 400 <= answer.status_code < 500
@@ -71,9 +72,11 @@ def test_a_folder_is_not_downloaded_nor_versioned(owner):
 
 # --- names ---
 
-GOOD_NAMES = ["a", " leading and trailing ", "....", "a.b.c", "名前.txt", "Ünïcödé", "🦆", "שלום", "e\u0301", "\u202egnp.exe", "CON", "a:b*c?",
+GOOD_NAMES = ["a", " leading and trailing ", "....", "a.b.c", "名前.txt", "Ünïcödé", "🦆", "שלום", "e\u0301",
+              "\u202egnp.exe", "CON", "a:b*c?",
               "%2F", "a\\b", "'\";--", "<script>", "x" * 255, "é" * 127, "\ufeffbom", "\u200b"]
-BAD_NAMES = ["", ".", "..", "a/b", "/", "a\0b", "\0", "a\nb", "a\rb", "\t", "\x1f", "\x7f", "\x85", "x" * 256, "é" * 128]
+BAD_NAMES = ["", ".", "..", "a/b", "/", "a\0b", "\0", "a\nb", "a\rb", "\t", "\x1f", "\x7f", "\x85", "x" * 256,
+             "é" * 128]
 
 
 @pytest.mark.parametrize("name", GOOD_NAMES)
@@ -91,7 +94,8 @@ def test_names_come_back_composed_whichever_door_they_came_through(owner, name):
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_are_none_are_refused_by_every_door(owner, name):
     file_id = put(owner, "plain")
-    for method, path, body in [("PATCH", f"/files/{file_id}", {"filename": name}), ("POST", f"/files/{file_id}/copy", {"filename": name}),
+    for method, path, body in [("PATCH", f"/files/{file_id}", {"filename": name}),
+                               ("POST", f"/files/{file_id}/copy", {"filename": name}),
                                ("POST", "/uploads", {"key": "k", "name": name, "size": 1})]:
         refused(owner.call(method, path, json=body), 422, "invalid_value")
     assert names(owner.list()) == ["plain"]
@@ -108,7 +112,8 @@ def test_names_that_differ_in_case_or_composition_clash(owner):
     put(owner, "Straße")
     put(owner, "caf\u00e9")
     for name in ("STRASSE", "strasse", "cafe\u0301", "CAFÉ"):
-        refused(owner.call("POST", "/files/upload", files={"file": (name, b"x")}, data={"on_conflict": "fail"}), 409, "name_taken")
+        refused(owner.call("POST", "/files/upload", files={"file": (name, b"x")}, data={"on_conflict": "fail"}), 409,
+                "name_taken")
 
 
 def test_the_case_of_a_name_can_be_changed(owner):
@@ -142,7 +147,8 @@ def test_a_list_goes_on_while_it_changes(owner):
     put(owner, "aa")
     put(owner, "dd")
     rest = owner.get("/files", params={"limit": 100, "cursor": page["next_cursor"]}).json()
-    assert (names(page["items"]), names(rest["items"]), rest["next_cursor"]) == (["a", "b", "c"], ["d", "dd", "e", "f"], None)
+    assert (names(page["items"]), names(rest["items"])) == (["a", "b", "c"], ["d", "dd", "e", "f"])
+    assert rest["next_cursor"] is None
 
 
 def test_a_search_finds_parts_of_names_in_all_folders(owner):
@@ -172,8 +178,10 @@ def test_an_unchanged_list_is_not_sent_again(owner):
 
 def test_files_are_renamed_and_moved_at_once(owner):
     folder, file_id = owner.make_folder("a/b")["id"], put(owner, "old", b"data")
-    changed = owner.patch(f"/files/{file_id}", {"filename": "new", "folder_id": folder, "modified_at": "2001-02-03T04:05:06.789Z"}).json()
-    assert (changed["filename"], changed["folder_id"], changed["modified_at"]) == ("new", folder, "2001-02-03T04:05:06.789000Z")
+    changed = owner.patch(f"/files/{file_id}", {"filename": "new", "folder_id": folder,
+                                                "modified_at": "2001-02-03T04:05:06.789Z"}).json()
+    assert (changed["filename"], changed["folder_id"]) == ("new", folder)
+    assert changed["modified_at"] == "2001-02-03T04:05:06.789000Z"
     assert tree(owner) == ["a/", "a/b/", "a/b/new"]
     assert owner.content(file_id) == b"data"
 
@@ -196,11 +204,13 @@ def test_the_root_stays(owner):
         refused(owner.call(method, path, json=body), 409, "conflict")
 
 
-@pytest.mark.parametrize("on_conflict, outcome", [("keep_both", ["a.txt", "b (2).txt", "b.txt"]), ("fail", None), (None, None)])
+@pytest.mark.parametrize("on_conflict, outcome", [("keep_both", ["a.txt", "b (2).txt", "b.txt"]), ("fail", None),
+                                                  (None, None)])
 def test_a_rename_onto_a_name_in_use(owner, on_conflict, outcome):
     file_id = put(owner, "c.txt")
     put(owner, "a.txt"), put(owner, "b.txt")
-    body = {"filename": "B.txt" if outcome is None else "b.txt", **({"on_conflict": on_conflict} if on_conflict else {})}
+    body = {"filename": "B.txt" if outcome is None else "b.txt",
+            **({"on_conflict": on_conflict} if on_conflict else {})}
     answer = owner.call("PATCH", f"/files/{file_id}", json=body)
     if outcome is None:
         refused(answer, 409, "name_taken")
@@ -260,7 +270,8 @@ def test_what_is_purged_is_gone_and_its_bytes_are_free(shared_vault, owner):
     for file_id in (first, second):
         owner.delete(f"/files/{file_id}")
     owner.delete(f"/trash/{first}", expect=204)
-    for method, path in [("GET", f"/files/{first}"), ("POST", f"/files/{first}/restore"), ("DELETE", f"/trash/{first}")]:
+    for method, path in [("GET", f"/files/{first}"), ("POST", f"/files/{first}/restore"),
+                         ("DELETE", f"/trash/{first}")]:
         refused(owner.call(method, path, json={} if method == "POST" else None), 404, "not_found")
     assert owner.delete("/trash").json() == {"purged": 1}
     assert owner.delete("/trash").json() == {"purged": 0}
