@@ -39,11 +39,26 @@ using process::Level;
 
 constexpr std::chrono::seconds storeCheckInterval{10};
 
+// Makes the names in it durable.
+void syncFolder(const std::filesystem::path& path) {
+    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool synced = folder >= 0 && ::fsync(folder) == 0;
+    if (folder >= 0) ::close(folder);
+    if (!synced) throw Error(ErrorCode::unavailable, "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
+}
+
+void makeFolders(const std::filesystem::path& path) {
+    if (std::filesystem::is_directory(path)) return;
+    makeFolders(path.parent_path());
+    std::filesystem::create_directory(path);
+    syncFolder(path.parent_path());
+}
+
 // The data folder, private to its owner and to one process.
 class DataFolder {
   public:
     explicit DataFolder(const std::string& path) : path_(path) {
-        std::filesystem::create_directories(path_);
+        makeFolders(std::filesystem::absolute(path_).lexically_normal());
         std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
         lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (lock_ < 0) throw Error(ErrorCode::unavailable, "DATA_DIR " + path + " cannot be written to: " + std::strerror(errno) + '.');
@@ -70,9 +85,7 @@ class DataFolder {
         if (descriptor >= 0) ::close(descriptor);
         if (!written) throw Error(ErrorCode::unavailable, "The secret key cannot be written to " + file.string() + '.');
         std::filesystem::rename(fresh, file);
-        const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        ::fsync(folder);
-        ::close(folder);
+        syncFolder(path_);
         return key;
     }
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 import requests
-from client import UnexpectedAnswer, content_digest, sha256
+from client import UnexpectedAnswer, content_digest
+from load import Load, interrupt
 from vault import ADMIN_PASSWORD
 
 pytestmark = pytest.mark.storage
@@ -40,99 +41,13 @@ def collect_everything(vault, admin):
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
-class Load:
-    """One user's changes, and what may be under each name when an answer is lost: the old state, the new one. None
-    stands for no file."""
-
-    def __init__(self, client, prefix, seed):
-        self.client = client
-        self.prefix = prefix
-        self.random = random.Random(seed)
-        self.possible = {}  # name -> contents that it may have
-        self.ids = {}
-        self.unexpected = None
-
-    def run(self):
-        try:
-            while True:
-                self.step()
-        except requests.RequestException:
-            pass  # the server was killed
-        except Exception as failure:
-            self.unexpected = failure
-
-    def step(self):
-        chosen = self.random.choice((self.form, self.resumable, self.resumable, self.batch, self.overwrite, self.trash))
-        chosen()
-
-    def data(self):
-        return self.random.randbytes(self.random.choice((0, 1, 1000, CHUNK_SIZE, CHUNK_SIZE + 1, 7 * CHUNK_SIZE + 5)))
-
-    def new_name(self):
-        return f"{self.prefix}-{len(self.possible)}"
-
-    def form(self):
-        name, data = self.new_name(), self.data()
-        self.possible[name] = [None, data]
-        self.ids[name] = self.client.upload_multipart(name, data)["file_id"]
-        self.possible[name] = [data]
-
-    def resumable(self, name=None):
-        data = self.data()
-        name = name or self.new_name()
-        self.possible[name] = [*self.possible.get(name, [None]), data]
-        self.ids[name] = self.client.upload(str(self.random.random()), name, data, flights=2)["file_id"]
-        self.possible[name] = [data]
-
-    def batch(self):
-        files = {}
-        for _ in range(5):
-            name = self.new_name()
-            files[name] = self.random.randbytes(1000)
-            self.possible[name] = [None, files[name]]
-        listed = ",".join(f'{{"path":"{name}","size":1000,"hash":"{sha256(data)}"}}' for name, data in files.items())
-        self.client.call("POST", "/files/batch", data=f'{{"files":[{listed}]}}\n'.encode() + b"".join(files.values()),
-                         expect=200)
-        for name, data in files.items():
-            self.possible[name] = [data]
-
-    def overwrite(self):
-        if self.ids:
-            self.resumable(self.random.choice(sorted(self.ids)))
-
-    def trash(self):
-        if self.ids:
-            name = self.random.choice(sorted(self.ids))
-            file_id = self.ids.pop(name)
-            self.possible[name] = [*self.possible[name], None]
-            self.client.delete(f"/files/{file_id}")
-            self.possible[name] = [None]
-
-    def check(self, client):
-        assert self.unexpected is None, self.unexpected
-        listed = {item["filename"]: item for item in client.list() if item["filename"].startswith(self.prefix + "-")}
-        for name, contents in self.possible.items():
-            if name in listed:
-                assert client.content(listed[name]["id"]) in contents, f"{name} is not whole"
-            else:
-                assert None in contents, f"{name} was acknowledged and is lost"
-        assert listed.keys() <= self.possible.keys()
-        return listed
-
-
 def test_killed_at_any_point_of_a_mixed_load_it_keeps_every_promise(make_vault):
     vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s").start()
     alice, admin = vault.user(), vault.admin()
     moment = random.Random(7)
     for round_number in range(12):
         loads = [Load(alice.again(), f"{round_number}-{number}", seed=round_number * 10 + number) for number in range(3)]
-        threads = [threading.Thread(target=load.run) for load in loads]
-        for thread in threads:
-            thread.start()
-        time.sleep(moment.uniform(0.02, 0.7))  # not a wait: the point in the load at which the power goes
-        vault.kill()
-        for thread in threads:
-            thread.join()
+        interrupt(loads, moment.uniform(0.02, 0.7), vault.kill)
         vault.start()
         reader = alice.again()
         for load in loads:
