@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <future>
 
 #include "common/error/error.h"
@@ -17,13 +18,15 @@ class FormFile {
   public:
     FormFile(Services& services, catalog::UserId owner) : services_(services), guard_(services.catalog.uploads, owner) {}
 
-    void readFrom(http::MultipartReader& parts) {
+    void readFrom(http::MultipartReader& parts, std::optional<std::uint64_t> bodyLength) {
+        // A file is shorter than the body that it comes in, so a small one does not take the memory of a whole chunk.
         const auto chunkSize = static_cast<std::size_t>(services_.settings.chunkSize);
+        const std::size_t wanted = std::clamp<std::uint64_t>(bodyLength.value_or(chunkSize), 1, chunkSize);
         for (bool ended = false; !ended;) {
-            ChunkBuffer buffer = nextBuffer(chunkSize);
-            const std::size_t size = parts.readFull({buffer.data(), chunkSize});
-            ended = size < chunkSize;
-            if (size > 0) add(Chunk::hash(std::move(buffer), size));
+            ChunkBuffer buffer = nextBuffer(wanted);
+            const std::size_t size = parts.readFull({buffer.data(), wanted});
+            ended = size < wanted;
+            if (size > 0) add(Chunk::hash(std::move(buffer), size), ended);
         }
     }
 
@@ -49,7 +52,7 @@ class FormFile {
         return services_.buffers.acquire(size);
     }
 
-    void add(const Chunk& chunk) {
+    void add(const Chunk& chunk, bool last) {
         // The hash of a file of one chunk is that chunk's; only a second one makes hashing the whole necessary.
         if (count_ == 0) {
             first_ = chunk;
@@ -60,7 +63,8 @@ class FormFile {
         }
         recordUnderWay();
         const catalog::DeclaredChunk declared{count_, static_cast<std::int64_t>(chunk.size()), chunk.id()};
-        underWay_ = std::async(std::launch::async, [this, chunk, pinned = guard_.pin({&declared, 1})] {
+        // Beside the last one there is nothing left to read.
+        underWay_ = std::async(last ? std::launch::deferred : std::launch::async, [this, chunk, pinned = guard_.pin({&declared, 1})] {
             return services_.intake.putAll(pinned, {&chunk, 1});
         });
         ++count_;
@@ -110,7 +114,7 @@ void uploadForm(Services& services, Call& call) {
             if (!parts.filename())
                 throw Error(ErrorCode::invalidValue, "The part \"file\" has no file name. Send it as a file (curl -F file=@NAME).");
             name = FileName::parse(*parts.filename());
-            content.readFrom(parts);
+            content.readFrom(parts, call.request.body->length());
         } else if (field == "folder_id") {
             folder = static_cast<catalog::FileId>(parseId(fieldText(parts, field)));
         } else if (field == "modified_at") {
