@@ -36,7 +36,7 @@ constexpr process::Setting known[] = {
     {"STORAGE_RESERVE", "64M", "Free space that stores leave on their disks"},
     {"SWEEP_INTERVAL", "10min", "How often the vault looks after itself"},
     {"CACHE_SIZE", "16M", "Memory for lists that were made before"},
-    {"BCRYPT_COST", "12", "Work of a password hash, 10 to 16"},
+    {"BCRYPT_COST", "12", "Work of a password hash, 4 to 16; less than 10 is for tests"},
     {"ACCESS_TOKEN_TTL", "15min", "Life of an access token"},
     {"SESSION_DAYS", "30", "Days a login lasts without being used"},
     {"LOGIN_LIMIT_ADDRESS", "100", "Sign-ins per address in five minutes"},
