@@ -62,7 +62,7 @@ void Connection::serve() {
     while (next == Next::request && awaitRequest()) next = serveRequest();
     if (next == Next::abandon) return;
     idle_ = true;
-    socket_.close(next == Next::closeUnread ? lingerTime : 0ms);
+    socket_.close(next == Next::closeUnread || !input_.empty() ? lingerTime : 0ms);
 }
 
 bool Connection::awaitRequest() {
