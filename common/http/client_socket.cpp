@@ -36,8 +36,8 @@ bool wouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
 void ClientSocket::TlsDeleter::operator()(SSL* tls) const noexcept { SSL_free(tls); }
 
-ClientSocket::ClientSocket(Poco::Net::StreamSocket socket, SSL_CTX* tls)
-    : socket_(std::move(socket)), descriptor_(static_cast<int>(socket_.impl()->sockfd())) {
+ClientSocket::ClientSocket(const Poco::Net::StreamSocket& socket, SSL_CTX* tls)
+    : socket_(socket), descriptor_(static_cast<int>(socket_.impl()->sockfd())) {
     if (tls == nullptr) return;
     socket_.setBlocking(false);
     tls_.reset(SSL_new(tls));

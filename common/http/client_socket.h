@@ -17,7 +17,7 @@ namespace chunkvault::http {
 class ClientSocket {
   public:
     // tls: null for plain connections; needed only during the call.
-    ClientSocket(Poco::Net::StreamSocket socket, SSL_CTX* tls);
+    ClientSocket(const Poco::Net::StreamSocket& socket, SSL_CTX* tls);
     ~ClientSocket();
     ClientSocket(const ClientSocket&) = delete;
     ClientSocket& operator=(const ClientSocket&) = delete;

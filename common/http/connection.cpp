@@ -39,9 +39,9 @@ const Error& serverFull() {
 
 }  // namespace
 
-Connection::Connection(const ServerContext& context, Poco::Net::StreamSocket socket, const IpAddress& peer,
+Connection::Connection(const ServerContext& context, const Poco::Net::StreamSocket& socket, const IpAddress& peer,
                        SSL_CTX* tls, bool refused)
-    : context_(context), socket_(std::move(socket), tls), peer_(peer), refused_(refused) {
+    : context_(context), socket_(socket, tls), peer_(peer), refused_(refused) {
     if (::getrandom(&idState_, sizeof idState_, 0) != sizeof idState_)
         throw Error(ErrorCode::internal, "An internal error occurred.", "no random bytes from the system");
 }

@@ -22,11 +22,11 @@ namespace chunkvault::http {
 
 // What all connections of a server share; outlives them.
 struct ServerContext {
-    ServerContext(const Router& router_, ServerOptions options_, std::function<void(const Exchange&)> onExchange_)
-        : router(router_),
-          options(std::move(options_)),
+    ServerContext(const Router& table, ServerOptions serverOptions, std::function<void(const Exchange&)> observer)
+        : router(table),
+          options(std::move(serverOptions)),
           trustedProxies(options.trustedProxies),
-          onExchange(std::move(onExchange_)) {}
+          onExchange(std::move(observer)) {}
 
     const Router& router;
     const ServerOptions options;
@@ -38,7 +38,7 @@ struct ServerContext {
 class Connection {
   public:
     // tls: null for plain connections. refused: the server is full, the first request is answered with 503.
-    Connection(const ServerContext& context, Poco::Net::StreamSocket socket, const IpAddress& peer, SSL_CTX* tls,
+    Connection(const ServerContext& context, const Poco::Net::StreamSocket& socket, const IpAddress& peer, SSL_CTX* tls,
                bool refused);
 
     // Serves until the connection ends.

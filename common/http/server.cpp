@@ -170,7 +170,7 @@ std::unique_ptr<Connection> Server::Impl::accept() {
         if (refused && refusals == maxRefusals) return nullptr;
     }
     const auto address = IpAddress::parse(peer.host().toString());
-    return std::make_unique<Connection>(context, std::move(socket), address.value_or(IpAddress()),
+    return std::make_unique<Connection>(context, socket, address.value_or(IpAddress()),
                                         tls == nullptr ? nullptr : tls->current(), refused);
 }
 

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdint>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -31,7 +31,7 @@ constexpr bool sanitized = false;
 constexpr std::size_t stackBytes = 256 << 10;
 #endif
 
-thread_local std::uintptr_t stackLow = 0;
+thread_local char* stackLow = nullptr;  // page-aligned
 
 void* threadMain(void* argument) {
     const std::unique_ptr<std::function<void()>> work(static_cast<std::function<void()>*>(argument));
@@ -39,7 +39,7 @@ void* threadMain(void* argument) {
     if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
         void* low = nullptr;
         std::size_t size = 0;
-        if (::pthread_attr_getstack(&attributes, &low, &size) == 0) stackLow = reinterpret_cast<std::uintptr_t>(low);
+        if (::pthread_attr_getstack(&attributes, &low, &size) == 0) stackLow = static_cast<char*>(low);
         ::pthread_attr_destroy(&attributes);
     }
     (*work)();
@@ -62,13 +62,11 @@ void startSmallThread(std::function<void()> work) {
 }
 
 void releaseUnusedStack() noexcept {
-    if (sanitized || stackLow == 0) return;
-    const auto pageBytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-    // A page below this frame stays for the call itself.
-    const std::uintptr_t end = (here & ~(pageBytes - 1)) - pageBytes;
-    const std::uintptr_t begin = (stackLow + pageBytes - 1) & ~(pageBytes - 1);
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    if (sanitized || stackLow == nullptr) return;
+    static const auto pageBytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto unused = static_cast<std::size_t>(static_cast<char*>(__builtin_frame_address(0)) - stackLow);
+    // The page of this frame and the one below it stay, for the call itself.
+    if (unused > 2 * pageBytes) ::madvise(stackLow, unused / pageBytes * pageBytes - pageBytes, MADV_DONTNEED);
 }
 
 }  // namespace chunkvault::http

@@ -91,7 +91,7 @@ TEST(Answers, OfUnknownLengthEndWithTheConnectionInHttp10) {
 }
 
 TEST(Answers, ToErrorsAreProblemsByTheTable) {
-    const auto throwing = [](Error error) { return [error](Request&, Response&) { throw error; }; };
+    const auto throwing = [](const Error& error) { return [error](Request&, Response&) { throw error; }; };
     TestServer server({},
                       {
                           answering("/gone", throwing(Error(ErrorCode::gone, "It is gone.", "secret detail"))),
@@ -199,7 +199,7 @@ TEST(Answers, ThatAreWholeStandWhenTheHandlerFailsAfterThem) {
 }
 
 TEST(Answers, KeepTheirHeadersFreeOfControlCharacters) {
-    const auto setting = [](std::string name, std::string value) {
+    const auto setting = [](const std::string& name, const std::string& value) {
         return [name, value](Request&, Response& response) {
             response.setHeader(name, value);
             response.send(200, "text/plain", "sent");

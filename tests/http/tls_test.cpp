@@ -68,11 +68,11 @@ TEST_F(Tls, CarriesRequestsAndAnswersOfEverySize) {
 }
 
 TEST_F(Tls, KeepsDeadlines) {
-    ServerOptions short_ = options();
-    short_.headerTimeout = 200ms;
-    short_.idleTimeout = 200ms;
-    short_.stallTimeout = 200ms;
-    TestServer server(short_);
+    ServerOptions hurried = options();
+    hurried.headerTimeout = 200ms;
+    hurried.idleTimeout = 200ms;
+    hurried.stallTimeout = 200ms;
+    TestServer server(hurried);
     RawClient silent(server.port());  // never begins the handshake
     EXPECT_TRUE(silent.closed());
     RawClient idle(server.port(), {.tls = true});
@@ -85,7 +85,8 @@ TEST_F(Tls, KeepsDeadlines) {
     EXPECT_EQ(stalled.readAnswer().status, 408);
     RawClient greedy(server.port(), {.tls = true, .receiveBufferBytes = 4096});
     greedy.send("GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (!server.nextTold().truncated) {}
+    while (!server.nextTold().truncated) {
+    }
     EXPECT_FALSE(greedy.readAnswer().whole);
     server.awaitConnections(0);
 }
