@@ -214,7 +214,7 @@ void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
 
 CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256) {
     std::optional<CommittedFile> result;
-    database_.write([&](Session& session) {
+    const auto work = [&](Session& session) {
         result.reset();
         const Timestamp now = clock_();
         const auto seen = openUploadOf(session, upload);
@@ -241,7 +241,12 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
             {result->entry.id, result->entry.version, result->newVersion, now + limits_.keepDays * dayUs, upload});
         session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
         bumpSeq(session, owner.id);
-    });
+    };
+    try {
+        database_.write(work);
+    } catch (const CommitUnknown&) {
+        database_.write(work);  // whether it happened is in the upload's row, which is read first
+    }
     return std::move(*result);
 }
 

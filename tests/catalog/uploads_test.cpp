@@ -360,5 +360,33 @@ TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {
 
 CATALOG_SUITE(UploadsTest);
 
+class LostCommitTest : public VaultTest {};
+
+TEST_P(LostCommitTest, IsResolvedByTheUploadsOwnRow) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    sendAll(upload.id, content);
+    // Ends the connection while the first transaction that makes a version commits. Sequences are not rolled back.
+    database().write([](Session& session) {
+        session.script(
+            "CREATE SEQUENCE commits;"
+            "CREATE FUNCTION end_first() RETURNS trigger AS $$ BEGIN"
+            "  IF nextval('commits') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END $$ LANGUAGE plpgsql;"
+            "CREATE CONSTRAINT TRIGGER end_first AFTER INSERT ON versions DEFERRABLE INITIALLY DEFERRED"
+            "  FOR EACH ROW EXECUTE FUNCTION end_first()");
+    });
+    const CommittedFile file = uploads.commit(upload.id, rootOfText(content), std::nullopt);
+    EXPECT_EQ(file.entry.id, upload.file);
+    EXPECT_EQ(file.entry.version, 1);
+    EXPECT_TRUE(file.newVersion);
+    EXPECT_EQ(number("SELECT last_value FROM commits"), 2);
+    EXPECT_EQ(accounts.find(alice.id)->used, 150);
+    // The fixture empties tables only.
+    database().write([](Session& session) { session.script("DROP TRIGGER end_first ON versions; DROP FUNCTION end_first; DROP SEQUENCE commits"); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, LostCommitTest, testing::Values(EngineKind::postgres), nameOfEngine);
+
 }  // namespace
 }  // namespace chunkvault::catalog
