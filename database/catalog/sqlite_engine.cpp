@@ -405,6 +405,12 @@ class SqliteEngine : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> openSqlite(const DatabaseOptions& options) { return std::make_unique<SqliteEngine>(options); }
+std::unique_ptr<Engine> openSqlite(const DatabaseOptions& options) {
+    // Locks that nothing here needs: a session belongs to one thread at a time, and nobody asks how much memory SQLite
+    // uses, which it would count under one lock for the whole process. Refused, and no matter, once SQLite is in use.
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    return std::make_unique<SqliteEngine>(options);
+}
 
 }  // namespace chunkvault::catalog

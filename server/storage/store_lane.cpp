@@ -34,6 +34,7 @@ std::shared_ptr<StoreLane::Task> StoreLane::run(std::size_t bytes, std::function
     {
         const std::lock_guard lock(mutex_);
         queue_.push_back(task);
+        ++load_;
         if (idle_ < queue_.size() && threads_.size() < maxThreads_) threads_.emplace_back([this] { this->work(); });
     }
     changed_.notify_one();
@@ -46,21 +47,12 @@ void StoreLane::abandon(const std::shared_ptr<Task>& task) {
     if (task->state == Task::queued && std::erase(queue_, task) > 0) {
         dropped = std::move(task->work);
         task->state = Task::done;
+        --load_;
         changed_.notify_one();  // it may have been too large to begin, and the next one is not
     } else if (task->state == Task::running && !task->overdue) {
         task->overdue = true;
         ++overdue_;
     }
-}
-
-bool StoreLane::stuck() const {
-    const std::lock_guard lock(mutex_);
-    return overdue_ > 0;
-}
-
-std::size_t StoreLane::load() const {
-    const std::lock_guard lock(mutex_);
-    return queue_.size() + running_;
 }
 
 void StoreLane::work() {
@@ -85,6 +77,7 @@ void StoreLane::work() {
         lock.lock();
         task->state = Task::done;
         --running_;
+        --load_;
         runningBytes_ -= task->bytes;
         if (task->overdue) --overdue_;
     }
