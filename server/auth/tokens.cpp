@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view refreshPrefix = "cvr_", apiPrefix = "cvt_", uploadPrefix = "cvu_";
 constexpr const char* issuer = "chunkvault";
 constexpr const char* audience = "chunkvault-api";
+constexpr std::size_t maxKnown = 10'000;
 
 RandomToken newToken(std::string_view prefix) {
     std::string text = std::string(prefix) + toBase64Url(randomBytes(32));
@@ -54,20 +55,36 @@ std::string AccessTokens::issue(catalog::SessionId session) const {
 std::optional<catalog::SessionId> AccessTokens::verify(std::string_view text) const {
     // Poco leaves out of account what follows the third part.
     if (text.size() > 1024 || std::ranges::count(text, '.') != 2) return std::nullopt;
+    const Sha256Digest hash = tokenHash(text);
+    std::optional<Claims> claims;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = known_.find(hash); found != known_.end()) claims = found->second;
+    }
+    if (!claims) {
+        claims = read(text);
+        if (!claims) return std::nullopt;
+        const std::lock_guard lock(mutex_);
+        if (known_.size() == maxKnown) known_.clear();
+        known_.emplace(hash, *claims);
+    }
+    const Timestamp now = clock_();
+    const bool current = claims->notBefore <= now + minuteUs && now < claims->expires;
+    return current ? std::optional(claims->session) : std::nullopt;
+}
+
+std::optional<AccessTokens::Claims> AccessTokens::read(std::string_view text) const {
     try {
         Poco::JWT::Signer signer(key_);
         signer.setAlgorithms({Poco::JWT::Signer::ALGO_HS256});
         const Poco::JWT::Token token = signer.verify(std::string(text));
         // Poco checks the signature only.
-        const Timestamp now = clock_();
-        const bool current = token.getNotBefore().epochMicroseconds() <= now + minuteUs &&
-                             now < token.getExpiration().epochMicroseconds();
         const auto audiences = token.getAudience();
-        if (!current || token.getIssuer() != issuer || audiences.size() != 1 || audiences.front() != audience)
-            return std::nullopt;
+        if (token.getIssuer() != issuer || audiences.size() != 1 || audiences.front() != audience) return std::nullopt;
         const auto session = parseId(token.getSubject());
         if (!session) return std::nullopt;
-        return catalog::SessionId{*session};
+        return Claims{catalog::SessionId{*session}, token.getNotBefore().epochMicroseconds(),
+                      token.getExpiration().epochMicroseconds()};
     } catch (const Poco::Exception&) {
         return std::nullopt;
     }

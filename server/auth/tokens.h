@@ -2,9 +2,11 @@
 // say. Thread-safe.
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include <Poco/Crypto/OpenSSLInitializer.h>
 
@@ -39,9 +41,19 @@ class AccessTokens {
   private:
     // Poco sets OpenSSL up for whoever comes first and tears it down with the last, and neither is thread-safe.
     Poco::Crypto::OpenSSLInitializer openSsl_;
+    // What a token says whose signature, issuer and audience are right.
+    struct Claims {
+        catalog::SessionId session;
+        Timestamp notBefore, expires;
+    };
+    [[nodiscard]] std::optional<Claims> read(std::string_view token) const;
+
     std::string key_;
     Clock clock_;
     int lifetimeS_;
+    mutable std::mutex mutex_;  // guards what follows
+    // By the token's hash. A client sends its token with every request, and reading one costs more than many requests.
+    mutable std::unordered_map<Sha256Digest, Claims> known_;
 };
 
 // "cvu_...": an upload's own token. It names the owner's password by the time of its last change, so a change ends it.

@@ -100,14 +100,16 @@ TEST_F(AccessTokenTest, OfAnotherKeyOrAlteredIsRefused) {
         EXPECT_FALSE(tokens.verify(bad)) << bad;
 }
 
-TEST_F(AccessTokenTest, IsVerifiedByManyThreadsAtOnce) {
-    const std::string token = tokens.issue(SessionId{42});
+TEST_F(AccessTokenTest, IsIssuedAndVerifiedByManyThreadsAtOnce) {
     std::atomic<int> refused = 0;
     {
         std::vector<std::jthread> threads;
         for (int i = 0; i < 8; ++i)
             threads.emplace_back([&] {
-                for (int round = 0; round < 500; ++round) refused += tokens.verify(token) != SessionId{42};
+                for (int id = 1; id <= 500; ++id) {
+                    const std::string token = tokens.issue(SessionId{id});
+                    for (int time = 0; time < 2; ++time) refused += tokens.verify(token) != SessionId{id};
+                }
             });
     }
     EXPECT_EQ(refused, 0);
