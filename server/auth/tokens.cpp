@@ -24,7 +24,8 @@ RandomToken newToken(std::string_view prefix) {
 }
 
 std::optional<std::int64_t> parseId(const std::string& text) {
-    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+        return std::nullopt;
     return std::stoll(text);
 }
 

@@ -1,5 +1,5 @@
-// The tokens that the server hands out: how each is made and recognised. Which of them are still good is the catalog's to
-// say. Thread-safe.
+// The tokens that the server hands out: how each is made and recognised. Which of them are still good is the catalog's
+// to say. Thread-safe.
 #pragma once
 
 #include <mutex>

@@ -3,6 +3,7 @@
     run.py [NAME...]    only the rows that have one of these words in their name"""
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -104,15 +105,20 @@ class Wrk:
 
 # --- the rows ---------------------------------------------------------------------------------------------------------
 
+@dataclasses.dataclass
 class Row:
-    """What a row of the table says. better: reach is the least (True) or the most (False) that value may be."""
+    """What a row of the table says. at_least: whether value must be at least reach, or below it."""
 
-    def __init__(self, ours, baseline, value, reach, note="", better=True):
-        self.ours, self.baseline, self.value, self.reach, self.note, self.better = ours, baseline, value, reach, note, better
+    ours: str
+    baseline: str
+    value: float
+    reach: float
+    note: str = ""
+    at_least: bool = True
 
     @property
     def reached(self):
-        return self.value >= self.reach if self.better else self.value <= self.reach
+        return self.value >= self.reach if self.at_least else self.value < self.reach
 
 
 def in_turns(measure, rounds=ROUNDS):
@@ -147,7 +153,8 @@ def download(bench):
         return ours, bench.limits("hash", LARGE), LARGE / bench.download_from_nginx("/large", LARGE)
 
     (ours, limit, nginx), ratio = in_turns(measure, 5)
-    return Row(mb_per_s(ours), f"SHA-256 {mb_per_s(limit)}", ratio, 0.6, f"{ours / nginx:.2f} of nginx's {mb_per_s(nginx)}")
+    note = f"{ours / nginx:.2f} of nginx's {mb_per_s(nginx)}"
+    return Row(mb_per_s(ours), f"SHA-256 {mb_per_s(limit)}", ratio, 0.6, note)
 
 
 def against_nginx(bench, path, nginx_path, connections, reach, paths=(None, None)):
@@ -224,7 +231,7 @@ def memory(bench, work, note):
         before = server.memory_peak() / 1e6
         work(server)
         peak = server.memory_peak() / 1e6
-    return Row(f"{peak:.0f} MB", f"at rest {before:.0f} MB", peak, 150, note, better=False)
+    return Row(f"{peak:.0f} MB", f"at rest {before:.0f} MB", peak, 150, note, at_least=False)
 
 
 def memory_4gib(bench):
@@ -241,7 +248,7 @@ def memory_100_users(bench):
 
 def idle_2000(bench):
     worst_ms = bench.load("idle", 2000, "/me")["seconds"] * 1000
-    return Row(f"{worst_ms:.1f} ms", "", worst_ms, 50, "the slowest of 50", better=False)
+    return Row(f"{worst_ms:.1f} ms", "", worst_ms, 50, "the slowest of 50", at_least=False)
 
 
 ROWS = {
@@ -272,7 +279,7 @@ def main():
         bench = Bench(stack)
         for name in chosen:
             row = ROWS[name](bench)
-            sign = "≥" if row.better else "<"
+            sign = "≥" if row.at_least else "<"
             print(f"| {name} | {row.ours} | {row.baseline} | {row.value:.2f} | {sign} {row.reach} | "
                   f"{'yes' if row.reached else '**no**'} | {row.note} |", flush=True)
     shutil.rmtree(FOLDER)
