@@ -44,7 +44,9 @@ void syncFolder(const std::filesystem::path& path) {
     const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool synced = folder >= 0 && ::fsync(folder) == 0;
     if (folder >= 0) ::close(folder);
-    if (!synced) throw Error(ErrorCode::unavailable, "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
+    if (!synced)
+        throw Error(ErrorCode::unavailable,
+                    "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
 }
 
 void makeFolders(const std::filesystem::path& path) {
@@ -61,9 +63,12 @@ class DataFolder {
         makeFolders(std::filesystem::absolute(path_).lexically_normal());
         std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
         lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_ < 0) throw Error(ErrorCode::unavailable, "DATA_DIR " + path + " cannot be written to: " + std::strerror(errno) + '.');
+        if (lock_ < 0)
+            throw Error(ErrorCode::unavailable,
+                        "DATA_DIR " + path + " cannot be written to: " + std::strerror(errno) + '.');
         if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
-            throw Error(ErrorCode::conflict, "Another chunkvault-server uses the data folder " + path + ". Stop it first, or set DATA_DIR to another folder.");
+            throw Error(ErrorCode::conflict, "Another chunkvault-server uses the data folder " + path +
+                                                 ". Stop it first, or set DATA_DIR to another folder.");
     }
     ~DataFolder() { ::close(lock_); }
     DataFolder(const DataFolder&) = delete;
@@ -80,7 +85,8 @@ class DataFolder {
         const std::string fresh = file.string() + ".new";
         const int descriptor = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         const std::string line = key + '\n';
-        const bool written = descriptor >= 0 && ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
+        const bool written = descriptor >= 0 &&
+                             ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
                              ::fsync(descriptor) == 0;
         if (descriptor >= 0) ::close(descriptor);
         if (!written) throw Error(ErrorCode::unavailable, "The secret key cannot be written to " + file.string() + '.');
@@ -114,14 +120,16 @@ void printWelcome(const Settings& settings, const std::string& url) {
     std::printf(
         "\nChunkVault %s is running at %s   (data in %s, Ctrl-C stops it)\n\n"
         "  Set the password of admin and keep a token:\n"
-        "    TOKEN=$(curl -s %s/auth/login -d '{\"username\":\"admin\",\"password\":\"%s\",\"new_password\":\"choose-a-good-one\"}'"
+        "    TOKEN=$(curl -s %s/auth/login -d "
+        "'{\"username\":\"admin\",\"password\":\"%s\",\"new_password\":\"choose-a-good-one\"}'"
         " | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\n"
         "  Upload, list, download:\n"
         "    ID=$(curl -s -H \"Authorization: Bearer $TOKEN\" -F file=@README.md %s/files/upload"
         " | sed 's/.*\"file_id\":\"\\([^\"]*\\)\".*/\\1/'); echo \"file $ID\"\n"
         "    curl -s -H \"Authorization: Bearer $TOKEN\" %s/files\n"
         "    curl -s -H \"Authorization: Bearer $TOKEN\" -o copy-of-README.md %s/files/$ID/download\n\n",
-        versionText, url.c_str(), settings.dataDir.c_str(), url.c_str(), password.c_str(), url.c_str(), url.c_str(), url.c_str());
+        versionText, url.c_str(), settings.dataDir.c_str(), url.c_str(), password.c_str(), url.c_str(), url.c_str(),
+        url.c_str());
     std::fflush(stdout);
 }
 
@@ -157,14 +165,16 @@ int run(const process::Config& config) {
     const worker::Stores liveStores = [&] { return local.live(); };
 
     worker::ChunkRepair repair(catalog.chunks, liveStores, buffers, settings.sweeps.replicationFactor);
-    auto& repaired = metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies");
+    auto& repaired =
+        metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies");
     auto& badReplicas = metrics.counter("chunkvault_bad_replicas_total", "Copies that were found missing or damaged");
     worker::InProcessQueue queue(
         {},
         [&](const worker::Job& job) {
             switch (job.kind) {
                 case worker::JobKind::repairChunk:
-                    if (repair.run(static_cast<catalog::ChunkRow>(job.id)) == worker::RepairOutcome::repaired) repaired.Increment();
+                    if (repair.run(static_cast<catalog::ChunkRow>(job.id)) == worker::RepairOutcome::repaired)
+                        repaired.Increment();
                     break;
                 case worker::JobKind::verifyContent:
                     worker::verifyContent(catalog.chunks, liveStores, buffers, static_cast<catalog::ContentId>(job.id));
@@ -172,18 +182,21 @@ int run(const process::Config& config) {
             }
         },
         [&](const worker::Job& job, const char* what, bool givenUp) {
-            log.write(givenUp ? Level::error : Level::warning, "job_failed", {{"id", job.id}, {"what", what}, {"given_up", givenUp}});
+            log.write(givenUp ? Level::error : Level::warning, "job_failed",
+                      {{"id", job.id}, {"what", what}, {"given_up", givenUp}});
         });
 
     ReplicatedChunkStore stores(
         settings.replication,
         {.onBadReplica =
              [&](const ChunkId& id, catalog::StoreRow store, ReplicaFault fault) {
-                 log.write(Level::warning, "bad_replica", {{"chunk", id.toHex()}, {"store", catalog::valueOf(store)}, {"fault", textOf(fault)}});
+                 log.write(Level::warning, "bad_replica",
+                           {{"chunk", id.toHex()}, {"store", catalog::valueOf(store)}, {"fault", textOf(fault)}});
                  if (fault == ReplicaFault::silent) return;
                  badReplicas.Increment();
                  try {
-                     if (const auto row = catalog.chunks.replicaBad(id, store)) queue.post({worker::JobKind::repairChunk, catalog::valueOf(*row)});
+                     if (const auto row = catalog.chunks.replicaBad(id, store))
+                         queue.post({worker::JobKind::repairChunk, catalog::valueOf(*row)});
                  } catch (const Error& error) {
                      log.write(Level::error, "bad_replica_not_recorded", {{"what", error.what()}});
                  }
@@ -196,46 +209,55 @@ int run(const process::Config& config) {
 
     worker::Sweeps sweeps(catalog, liveStores, queue, settings.sweeps, clock);
     const auto often = settings.sweepInterval;
-    worker::SweepSchedule schedule(sweeps,
-                                   {{"under_replicated", often},
-                                    {"expired", often},
-                                    {"contents", often},
-                                    {"scrub", often},
-                                    {"unreferenced", often * 6},
-                                    {"orphans", often * 36},
-                                    {"store_trash", often * 36}},
-                                   [&](const std::string& name, const worker::SweepReport& report, const std::string& error) {
-                                       const bool alarming = !error.empty() || !report.note.empty();
-                                       if (alarming || report.changed > 0)
-                                           log.write(alarming ? Level::warning : Level::info, "sweep",
-                                                     {{"name", name}, {"examined", report.examined}, {"changed", report.changed}, {"note", error + report.note}});
-                                   });
+    worker::SweepSchedule schedule(
+        sweeps,
+        {{"under_replicated", often},
+         {"expired", often},
+         {"contents", often},
+         {"scrub", often},
+         {"unreferenced", often * 6},
+         {"orphans", often * 36},
+         {"store_trash", often * 36}},
+        [&](const std::string& name, const worker::SweepReport& report, const std::string& error) {
+            const bool alarming = !error.empty() || !report.note.empty();
+            if (alarming || report.changed > 0)
+                log.write(alarming ? Level::warning : Level::info, "sweep",
+                          {{"name", name},
+                           {"examined", report.examined},
+                           {"changed", report.changed},
+                           {"note", error + report.note}});
+        });
 
-    ChunkIntake intake(catalog.uploads, stores, settings.sweeps.replicationFactor,
-                       [&](catalog::ChunkRow chunk) { queue.post({worker::JobKind::repairChunk, catalog::valueOf(chunk)}); });
+    ChunkIntake intake(catalog.uploads, stores, settings.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
+        queue.post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
+    });
     FileContent content(catalog.chunks, stores, buffers);
     Cache cache(settings.cacheBytes);
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
     if (settings.storagePaths.front().starts_with(settings.dataDir))
-        settings.api.notice = "All copies are on one disk: they protect against a damaged file, not against a lost disk. Set STORAGE_PATHS to folders on different disks.";
+        settings.api.notice =
+            "All copies are on one disk: they protect against a damaged file, not against a lost disk. Set "
+            "STORAGE_PATHS to folders on different disks.";
 
-    Services services{catalog,
-                      keys,
-                      accessTokens,
-                      passwords,
-                      buffers,
-                      intake,
-                      content,
-                      cache,
-                      settings.api,
-                      clock,
-                      [&](std::string_view name) -> std::optional<wire::Json> {
-                          const auto report = schedule.runNow(name);
-                          if (!report) return std::nullopt;
-                          return wire::Json{{"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};
-                      },
-                      [&] { return local.health(); },
-                      [&] { return metrics.text(); }};
+    Services services{
+        catalog,
+        keys,
+        accessTokens,
+        passwords,
+        buffers,
+        intake,
+        content,
+        cache,
+        settings.api,
+        clock,
+        [&](std::string_view name) -> std::optional<wire::Json> {
+            const auto report = schedule.runNow(name);
+            if (!report) return std::nullopt;
+            return wire::Json{
+                {"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};
+        },
+        [&] { return local.health(); },
+        [&] { return metrics.text(); }};
     const http::Router router(makeRoutes(services));
     http::Server server(router, settings.http, [&](const http::Exchange& exchange) {
         metrics.observe(exchange);
@@ -254,9 +276,12 @@ int run(const process::Config& config) {
     const std::string scheme = settings.http.tlsCert.empty() ? "http://" : "https://";
     const std::string url = scheme + settings.http.host + ':' + std::to_string(server.port());
     if (settings.api.publicUrl.empty()) settings.api.publicUrl = url;
-    metrics.gauge("chunkvault_active_connections", "Open connections", [&] { return static_cast<double>(server.connections()); });
-    metrics.gauge("chunkvault_chunk_buffer_bytes", "Chunk memory in use", [&] { return static_cast<double>(buffers.bytesInUse()); });
-    metrics.gauge("chunkvault_queue_length", "Jobs waiting and running", [&] { return static_cast<double>(queue.length()); });
+    metrics.gauge("chunkvault_active_connections", "Open connections",
+                  [&] { return static_cast<double>(server.connections()); });
+    metrics.gauge("chunkvault_chunk_buffer_bytes", "Chunk memory in use",
+                  [&] { return static_cast<double>(buffers.bytesInUse()); });
+    metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
+                  [&] { return static_cast<double>(queue.length()); });
     server.start();
     log.write(Level::info, "started", {{"version", versionText}, {"url", url}});
     printWelcome(settings, url);
@@ -293,16 +318,19 @@ int administer(const process::Config& config, const std::string& verb, const std
         Passwords passwords(settings.passwords);
         const std::string password = toBase64Url(randomBytes(12));
         catalog.accounts.setPassword(found->user.id, passwords.hash(password), true, std::nullopt);
-        std::printf("The password of %s is now %s  (to be changed at the next login)\n", found->user.username.c_str(), password.c_str());
+        std::printf("The password of %s is now %s  (to be changed at the next login)\n", found->user.username.c_str(),
+                    password.c_str());
         return 0;
     }
     for (std::size_t i = 0; i < settings.storagePaths.size(); ++i) {
         if (LocalStores::nodeId(i) != name) continue;
         LocalStores::format(settings.storagePaths[i], catalog.chunks.vaultId(), name);
-        std::printf("%s is the store %s now. Its copies are made again when the server runs.\n", settings.storagePaths[i].c_str(), name.c_str());
+        std::printf("%s is the store %s now. Its copies are made again when the server runs.\n",
+                    settings.storagePaths[i].c_str(), name.c_str());
         return 0;
     }
-    throw Error(ErrorCode::notFound, "There is no store \"" + name + "\". The stores are local-1 and so on, in the order of STORAGE_PATHS.");
+    throw Error(ErrorCode::notFound,
+                "There is no store \"" + name + "\". The stores are local-1 and so on, in the order of STORAGE_PATHS.");
 }
 
 void printUsage() {

@@ -52,7 +52,8 @@ class ChunkBuffers {
 
     // Waits, first come first served, for room for capacity bytes. Throws Error unavailable (Retry-After) when timeout
     // passes. A capacity above the whole budget (a chunk of an earlier, larger CHUNK_SIZE) waits to be alone.
-    [[nodiscard]] ChunkBuffer acquire(std::size_t capacity, std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    [[nodiscard]] ChunkBuffer acquire(std::size_t capacity,
+                                      std::chrono::milliseconds timeout = std::chrono::seconds(30));
     // A buffer if there is room now and nobody waits.
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquire(std::size_t capacity);
 
@@ -76,8 +77,8 @@ class ChunkBuffers {
     std::uint64_t waits_ = 0;
     std::uint64_t nextTicket_ = 0;
     std::uint64_t servedTicket_ = 0;
-    std::vector<std::uint64_t> abandoned_;             // tickets whose owners gave up before their turn
-    std::vector<std::unique_ptr<char[]>> free_;        // whole chunk-size blocks, kept so that their pages stay mapped
+    std::vector<std::uint64_t> abandoned_;       // tickets whose owners gave up before their turn
+    std::vector<std::unique_ptr<char[]>> free_;  // whole chunk-size blocks, kept so that their pages stay mapped
 };
 
 }  // namespace chunkvault

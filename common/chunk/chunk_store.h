@@ -32,7 +32,8 @@ class ChunkStore {
     // generation becomes the larger of both.
     virtual void put(const Chunk& chunk, Generation generation) = 0;
 
-    // The same for several, sharing the folder syncs. All are durable on return; a throw leaves any subset of them there.
+    // The same for several, sharing the folder syncs. All are durable on return; a throw leaves any subset of them
+    // there.
     virtual void putAll(std::span<const PutItem> items) = 0;
 
     // Reads the chunk into buffer (capacity >= size) and verifies it. size is what the catalog says.

@@ -26,8 +26,8 @@ struct FileTotals {
 // Thread-safe; throws as ChunkStore.
 class MaintainedStore : public ChunkStore {
   public:
-    // As remove, for a chunk that the catalog does not know: kept also (false) when it was put at or after putBefore, so
-    // that an upload that began since it was listed does not lose it.
+    // As remove, for a chunk that the catalog does not know: kept also (false) when it was put at or after putBefore,
+    // so that an upload that began since it was listed does not lose it.
     virtual bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) = 0;
 
     // Reads the copy from the disk and compares length and hash, without holding it in memory. What cannot be read is

@@ -14,8 +14,8 @@ struct ManifestEntry {
     friend bool operator==(const ManifestEntry&, const ManifestEntry&) = default;
 };
 
-// The identity of content and its ETag. SHA-256 over, for each chunk in order, its length as 8 bytes big-endian followed
-// by the 32 bytes of its hash. The empty content has no entries; its root is the SHA-256 of nothing.
+// The identity of content and its ETag. SHA-256 over, for each chunk in order, its length as 8 bytes big-endian
+// followed by the 32 bytes of its hash. The empty content has no entries; its root is the SHA-256 of nothing.
 class RootHash {
   public:
     void add(std::uint64_t length, const ChunkId& chunk);

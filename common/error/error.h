@@ -11,12 +11,12 @@ namespace chunkvault {
 // What went wrong, as a caller can act on it. common/wire/error_table.h gives each its HTTP status, name and title;
 // the switch there is exhaustive, so a new code without a row does not compile.
 enum class ErrorCode {
-    badRequest,              // the request cannot be parsed
-    invalidValue,            // parsed, but a value is out of its range
-    checksumMismatch,        // bytes that arrived are not those that were announced
-    unauthorized,            // no valid token
-    wrongCredentials,        // user name or password
-    sharePasswordRequired,   // a share's password is missing or wrong
+    badRequest,             // the request cannot be parsed
+    invalidValue,           // parsed, but a value is out of its range
+    checksumMismatch,       // bytes that arrived are not those that were announced
+    unauthorized,           // no valid token
+    wrongCredentials,       // user name or password
+    sharePasswordRequired,  // a share's password is missing or wrong
     forbidden,
     readOnlyToken,
     passwordChangeRequired,
@@ -25,10 +25,10 @@ enum class ErrorCode {
     methodNotAllowed,
     requestTimeout,
     nameTaken,
-    conflict,                // the state of the thing does not allow this now
-    uploadIncomplete,        // commit with chunks missing
-    notYetComplete,          // the file's first upload has not been committed
-    gone,                    // expired or used up
+    conflict,          // the state of the thing does not allow this now
+    uploadIncomplete,  // commit with chunks missing
+    notYetComplete,    // the file's first upload has not been committed
+    gone,              // expired or used up
     uploadExpired,
     lengthRequired,
     preconditionFailed,
@@ -43,10 +43,10 @@ enum class ErrorCode {
     notImplemented,
     httpVersionNotSupported,
     quotaExceeded,
-    storageFull,             // no store has room
-    unavailable,             // a part that is needed is down or busy; trying again helps
-    chunkMissing,            // a store does not have this chunk
-    chunkCorrupt,            // a store's copy does not have the hash it is named by
+    storageFull,   // no store has room
+    unavailable,   // a part that is needed is down or busy; trying again helps
+    chunkMissing,  // a store does not have this chunk
+    chunkCorrupt,  // a store's copy does not have the hash it is named by
     internal,
 };
 

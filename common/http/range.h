@@ -7,7 +7,7 @@
 namespace chunkvault::http {
 
 enum class RangeOutcome {
-    ignore,         // malformed, another unit, or several ranges: the whole is the answer
+    ignore,  // malformed, another unit, or several ranges: the whole is the answer
     satisfiable,
     unsatisfiable,  // 416
 };

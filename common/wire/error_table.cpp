@@ -36,7 +36,8 @@ ErrorRow errorRow(ErrorCode code) noexcept {
         case ErrorCode::tooManyRequests: return {429, "too_many_requests", "Too many requests"};
         case ErrorCode::headersTooLarge: return {431, "headers_too_large", "Request header is too large"};
         case ErrorCode::notImplemented: return {501, "not_implemented", "Not implemented"};
-        case ErrorCode::httpVersionNotSupported: return {505, "http_version_not_supported", "HTTP version not supported"};
+        case ErrorCode::httpVersionNotSupported:
+            return {505, "http_version_not_supported", "HTTP version not supported"};
         case ErrorCode::quotaExceeded: return {507, "quota_exceeded", "Quota exceeded"};
         case ErrorCode::storageFull: return {507, "storage_full", "Storage is full"};
         case ErrorCode::unavailable: return {503, "unavailable", "Temporarily unavailable"};

@@ -16,7 +16,8 @@ struct ErrorRow {
 
 [[nodiscard]] ErrorRow errorRow(ErrorCode code) noexcept;
 
-// An application/problem+json document (RFC 9457): type "urn:chunkvault:error:<name>", title, status, detail, request_id.
+// An application/problem+json document (RFC 9457): type "urn:chunkvault:error:<name>", title, status, detail,
+// request_id.
 [[nodiscard]] std::string problemJson(const Error& error, std::string_view requestId);
 
 }  // namespace chunkvault::wire

@@ -15,9 +15,7 @@ constexpr std::size_t maxNameBytes = 255;
 constexpr std::size_t maxExtensionBytes = 32;          // of what numbered() keeps behind the number
 constexpr std::size_t maxRawBytes = 4 * maxNameBytes;  // NFC may shorten a text, but never by more
 
-[[noreturn]] void refuse(const char* reason) {
-    throw Error(ErrorCode::invalidValue, reason);
-}
+[[noreturn]] void refuse(const char* reason) { throw Error(ErrorCode::invalidValue, reason); }
 
 std::string map(std::string_view text, int options) {
     utf8proc_uint8_t* mapped = nullptr;
@@ -30,13 +28,9 @@ std::string map(std::string_view text, int options) {
     return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(length)};
 }
 
-std::string composed(std::string_view text) {
-    return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-}
+std::string composed(std::string_view text) { return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE); }
 
-std::string folded(std::string_view text) {
-    return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD);
-}
+std::string folded(std::string_view text) { return map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD); }
 
 // text is valid UTF-8, where C1 is 0xC2 0x80 to 0xC2 0x9F.
 bool hasControl(std::string_view text) {
@@ -85,9 +79,7 @@ std::vector<FileName> FileName::parsePath(std::string_view path) {
     }
 }
 
-std::string FileName::searchKey(std::string_view text) {
-    return folded(checked(text));
-}
+std::string FileName::searchKey(std::string_view text) { return folded(checked(text)); }
 
 FileName FileName::numbered(int number) const {
     std::size_t dot = text_.rfind('.');

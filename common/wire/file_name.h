@@ -7,8 +7,8 @@
 
 namespace chunkvault {
 
-// Any Unicode: valid UTF-8, normalised to NFC, 1 to 255 bytes after that, no '/', no NUL, no control characters (C0, DEL,
-// C1), not "." or "..". Two names clash when their keys are equal.
+// Any Unicode: valid UTF-8, normalised to NFC, 1 to 255 bytes after that, no '/', no NUL, no control characters (C0,
+// DEL, C1), not "." or "..". Two names clash when their keys are equal.
 class FileName {
   public:
     // Throws Error invalidValue that says what is wrong with the name.

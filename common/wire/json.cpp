@@ -20,8 +20,8 @@ Json parseJson(std::string_view text, int maxDepth) {
     const auto limitDepth = [&](int depth, Json::parse_event_t event, Json&) {
         const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
         if (opens && depth >= maxDepth) {
-            throw Error(ErrorCode::badRequest,
-                        "The JSON is nested deeper than " + std::to_string(maxDepth) + " levels. Send a flatter document.");
+            throw Error(ErrorCode::badRequest, "The JSON is nested deeper than " + std::to_string(maxDepth) +
+                                                   " levels. Send a flatter document.");
         }
         return true;
     };
@@ -80,8 +80,9 @@ std::optional<std::string> ObjectReader::maybeString(std::string_view field, std
 
 std::int64_t ObjectReader::integer(std::string_view field, std::int64_t min, std::int64_t max) {
     const Json& value = required(field);
-    const bool fits = value.is_number_integer() &&
-                      (!value.is_number_unsigned() || value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
+    const bool fits =
+        value.is_number_integer() &&
+        (!value.is_number_unsigned() || value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
     if (!fits || value.get<std::int64_t>() < min || value.get<std::int64_t>() > max)
         refuse(field, "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
     return value.get<std::int64_t>();
@@ -124,7 +125,8 @@ std::optional<Sha256Digest> ObjectReader::maybeDigest(std::string_view field) {
 const std::vector<Json>& ObjectReader::array(std::string_view field, std::size_t minCount, std::size_t maxCount) {
     const Json& value = required(field);
     if (!value.is_array() || value.size() < minCount || value.size() > maxCount)
-        refuse(field, "must be an array of " + std::to_string(minCount) + " to " + std::to_string(maxCount) + " elements");
+        refuse(field,
+               "must be an array of " + std::to_string(minCount) + " to " + std::to_string(maxCount) + " elements");
     return value.get_ref<const Json::array_t&>();
 }
 
@@ -132,7 +134,8 @@ std::string ObjectReader::oneOf(std::string_view field, std::initializer_list<st
                                 std::string_view absent) {
     const auto text = maybeString(field);
     if (!text) return std::string(absent);
-    if (std::find(values.begin(), values.end(), *text) == values.end()) refuse(field, "must be one of: " + join(values));
+    if (std::find(values.begin(), values.end(), *text) == values.end())
+        refuse(field, "must be one of: " + join(values));
     return *text;
 }
 

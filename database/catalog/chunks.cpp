@@ -40,7 +40,8 @@ bool isLive(StoreState state) {
 // The column list goes with auditRows.
 constexpr std::string_view auditColumns =
     "k.id, k.hash, k.size, k.generation, k.created_at, r.store_id, r.state, s.state";
-constexpr std::string_view auditJoins = " LEFT JOIN replicas r ON r.chunk_id = k.id LEFT JOIN stores s ON s.id = r.store_id ";
+constexpr std::string_view auditJoins =
+    " LEFT JOIN replicas r ON r.chunk_id = k.id LEFT JOIN stores s ON s.id = r.store_id ";
 
 std::vector<ChunkAudit> auditRows(Session& session, const std::string& sql, std::initializer_list<Value> values) {
     std::vector<ChunkAudit> audits;
@@ -69,7 +70,8 @@ std::string Chunks::vaultId() {
     std::string id;
     const std::string fresh = Poco::UUIDGenerator::defaultGenerator().createRandom().toString();
     database_.write([&](Session& session) {
-        session.execute("INSERT INTO vault (one, vault_id, created_at) VALUES (1, $1, $2) ON CONFLICT (one) DO NOTHING", {fresh, clock_()});
+        session.execute("INSERT INTO vault (one, vault_id, created_at) VALUES (1, $1, $2) ON CONFLICT (one) DO NOTHING",
+                        {fresh, clock_()});
         session.query("SELECT vault_id FROM vault WHERE one = 1", {}, [&](const Row& row) { id = row.text(0); });
     });
     return id;
@@ -80,13 +82,16 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         std::string uuid = store.uuid;
-        session.query("SELECT uuid FROM stores WHERE node_id = $1", {store.nodeId}, [&](const Row& row) { uuid = row.text(0); });
+        session.query("SELECT uuid FROM stores WHERE node_id = $1", {store.nodeId},
+                      [&](const Row& row) { uuid = row.text(0); });
         session.query(
             "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at)"
             " VALUES ($1, $2, $3, $4, 'up', $5, $6, $7)"
-            " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone, endpoint = excluded.endpoint,"
+            " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone, endpoint = "
+            "excluded.endpoint,"
             " state = CASE WHEN stores.uuid = excluded.uuid AND stores.state IN ('draining', 'drained', 'removed')"
-            "   THEN stores.state ELSE 'up' END, capacity_bytes = excluded.capacity_bytes, free_bytes = excluded.free_bytes,"
+            "   THEN stores.state ELSE 'up' END, capacity_bytes = excluded.capacity_bytes, free_bytes = "
+            "excluded.free_bytes,"
             " last_seen_at = excluded.last_seen_at RETURNING id",
             {store.nodeId, store.uuid, store.zone, store.endpoint, store.capacityBytes, store.freeBytes, now},
             [&](const Row& row) { id = row.id<StoreRow>(0); });
@@ -96,7 +101,9 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
 }
 
 void Chunks::setStoreState(StoreRow store, StoreState state) {
-    database_.write([&](Session& session) { session.execute("UPDATE stores SET state = $1 WHERE id = $2", {textOf(state), store}); });
+    database_.write([&](Session& session) {
+        session.execute("UPDATE stores SET state = $1 WHERE id = $2", {textOf(state), store});
+    });
 }
 
 void Chunks::reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes) {
@@ -112,10 +119,12 @@ std::vector<Store> Chunks::stores() {
         stores.clear();
         session.query(
             "SELECT id, node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at,"
-            " (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good') FROM stores ORDER BY id",
+            " (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good') FROM stores ORDER BY "
+            "id",
             {}, [&](const Row& row) {
-                stores.push_back({row.id<StoreRow>(0), row.text(1), row.text(2), row.text(3), row.text(4), storeStateOf(row.text(5)),
-                                  row.integer(6), row.integer(7), row.integer(8), row.integer(9)});
+                stores.push_back({row.id<StoreRow>(0), row.text(1), row.text(2), row.text(3), row.text(4),
+                                  storeStateOf(row.text(5)), row.integer(6), row.integer(7), row.integer(8),
+                                  row.integer(9)});
             });
     });
     return stores;
@@ -126,18 +135,27 @@ std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOff
     static const std::string sql =
         "SELECT cc.idx, cc.byte_offset, cc.length, k.id, k.hash, k.generation, r.store_id"
         " FROM (SELECT idx, byte_offset, length, chunk_id FROM content_chunks WHERE content_id = $1"
-        "       AND byte_offset >= (SELECT MAX(byte_offset) FROM content_chunks WHERE content_id = $1 AND byte_offset <= $2)"
+        "       AND byte_offset >= (SELECT MAX(byte_offset) FROM content_chunks WHERE content_id = $1 AND byte_offset "
+        "<= $2)"
         "       AND byte_offset + length > $2 ORDER BY byte_offset LIMIT $3) cc"
         " JOIN chunks k ON k.id = cc.chunk_id"
         " LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good' AND EXISTS ("
-        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " + std::string(liveStates) + ")"
+        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " +
+        std::string(liveStates) +
+        ")"
         " ORDER BY cc.idx";
     std::vector<ContentChunk> chunks;
     database_.read([&](Session& session) {
         chunks.clear();
         session.query(sql, {content, fromOffset, limit}, [&](const Row& row) {
             if (chunks.empty() || chunks.back().index != row.integer(0))
-                chunks.push_back({row.integer(0), row.integer(1), row.integer(2), row.id<ChunkRow>(3), row.digest(4), row.integer(5), {}});
+                chunks.push_back({row.integer(0),
+                                  row.integer(1),
+                                  row.integer(2),
+                                  row.id<ChunkRow>(3),
+                                  row.digest(4),
+                                  row.integer(5),
+                                  {}});
             if (!row.isNull(6)) chunks.back().stores.push_back(row.id<StoreRow>(6));
         });
     });
@@ -148,8 +166,8 @@ ContentSafety Chunks::safety(ContentId content) {
     static const std::string sql =
         "SELECT MIN(copies), MIN(oldest) FROM (SELECT COUNT(s.id) AS copies, MIN(r.verified_at) AS oldest"
         " FROM content_chunks cc LEFT JOIN replicas r ON r.chunk_id = cc.chunk_id AND r.state = 'good'"
-        " LEFT JOIN stores s ON s.id = r.store_id AND s.state IN " + std::string(liveStates) +
-        " WHERE cc.content_id = $1 GROUP BY cc.idx) each_chunk";
+        " LEFT JOIN stores s ON s.id = r.store_id AND s.state IN " +
+        std::string(liveStates) + " WHERE cc.content_id = $1 GROUP BY cc.idx) each_chunk";
     ContentSafety safety{replicationFactor_, replicationFactor_, std::nullopt};
     database_.read([&](Session& session) {
         session.query(sql, {content}, [&](const Row& row) {
@@ -180,7 +198,8 @@ void Chunks::replicaBad(ChunkRow chunk, StoreRow store) {
 std::optional<ChunkRow> Chunks::replicaBad(const ChunkId& chunk, StoreRow store) {
     std::optional<ChunkRow> row;
     database_.read([&](Session& session) {
-        session.query("SELECT id FROM chunks WHERE hash = $1", {chunk}, [&](const Row& found) { row = found.id<ChunkRow>(0); });
+        session.query("SELECT id FROM chunks WHERE hash = $1", {chunk},
+                      [&](const Row& found) { row = found.id<ChunkRow>(0); });
     });
     if (row) replicaBad(*row, store);
     return row;
@@ -217,7 +236,8 @@ std::vector<ReplicaToScrub> Chunks::dueForScrub(StoreRow store, Timestamp verifi
     database_.read([&](Session& session) {
         due.clear();
         session.query(
-            "SELECT k.id, k.hash, k.size, k.generation, r.verified_at FROM replicas r JOIN chunks k ON k.id = r.chunk_id"
+            "SELECT k.id, k.hash, k.size, k.generation, r.verified_at FROM replicas r JOIN chunks k ON k.id = "
+            "r.chunk_id"
             " WHERE r.store_id = $1 AND r.verified_at < $2 AND r.state = 'good' AND k.state = 'live'"
             " ORDER BY r.verified_at LIMIT $3",
             {store, verifiedBefore, limit}, [&](const Row& row) {
@@ -232,19 +252,20 @@ void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         for (const ChunkRow chunk : good)
-            session.execute("UPDATE replicas SET verified_at = $1 WHERE chunk_id = $2 AND store_id = $3 AND state = 'good'",
-                            {now, chunk, store});
+            session.execute(
+                "UPDATE replicas SET verified_at = $1 WHERE chunk_id = $2 AND store_id = $3 AND state = 'good'",
+                {now, chunk, store});
     });
 }
 
 std::optional<Timestamp> Chunks::oldestVerified() {
     static const std::string sql =
         "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id) AS oldest"
-        " FROM stores s WHERE s.state IN " + std::string(liveStates) + ") each_store";
+        " FROM stores s WHERE s.state IN " +
+        std::string(liveStates) + ") each_store";
     std::optional<Timestamp> oldest;
-    database_.read([&](Session& session) {
-        session.query(sql, {}, [&](const Row& row) { oldest = row.maybeInteger(0); });
-    });
+    database_.read(
+        [&](Session& session) { session.query(sql, {}, [&](const Row& row) { oldest = row.maybeInteger(0); }); });
     return oldest;
 }
 
@@ -261,7 +282,8 @@ std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow a
 }
 
 std::optional<Generation> Chunks::beginRemove(ChunkRow chunk) {
-    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1", lockPostgres = lockSqlite + " FOR UPDATE";
+    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1",
+                             lockPostgres = lockSqlite + " FOR UPDATE";
     std::optional<Generation> generation;
     database_.write([&](Session& session) {
         generation.reset();
@@ -300,8 +322,11 @@ ChunkTotals Chunks::totals() {
     static const std::string sql =
         "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN copies < $1 THEN 1 ELSE 0 END), 0),"
         " COALESCE(SUM(CASE WHEN copies = 0 THEN 1 ELSE 0 END), 0) FROM ("
-        "  SELECT k.size AS size, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id = k.id"
-        "    AND r.state = 'good' AND s.state IN " + std::string(liveStates) + ") AS copies FROM chunks k WHERE k.state = 'live'"
+        "  SELECT k.size AS size, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id "
+        "= k.id"
+        "    AND r.state = 'good' AND s.state IN " +
+        std::string(liveStates) +
+        ") AS copies FROM chunks k WHERE k.state = 'live'"
         "    AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)) counted";
     ChunkTotals totals{};
     database_.read([&](Session& session) {
@@ -316,10 +341,11 @@ std::vector<Chunks::Unverified> Chunks::unverifiedContents(int limit) {
     std::vector<Unverified> contents;
     database_.read([&](Session& session) {
         contents.clear();
-        session.query("SELECT id, size, sha256 FROM contents WHERE sha256_verified = 0 ORDER BY id LIMIT $1", {limit},
-                      [&](const Row& row) {
-                          contents.push_back({row.id<ContentId>(0), row.integer(1), row.maybeDigest(2).value_or(Sha256Digest())});
-                      });
+        session.query(
+            "SELECT id, size, sha256 FROM contents WHERE sha256_verified = 0 ORDER BY id LIMIT $1", {limit},
+            [&](const Row& row) {
+                contents.push_back({row.id<ContentId>(0), row.integer(1), row.maybeDigest(2).value_or(Sha256Digest())});
+            });
     });
     return contents;
 }
@@ -327,7 +353,8 @@ std::vector<Chunks::Unverified> Chunks::unverifiedContents(int limit) {
 void Chunks::contentVerified(ContentId content, const Sha256Digest& sha256) {
     database_.write([&](Session& session) {
         std::optional<UserId> owner;
-        session.query("SELECT owner_id FROM contents WHERE id = $1", {content}, [&](const Row& row) { owner = row.id<UserId>(0); });
+        session.query("SELECT owner_id FROM contents WHERE id = $1", {content},
+                      [&](const Row& row) { owner = row.id<UserId>(0); });
         if (!owner) return;
         (void)lockOwner(session, *owner);
         session.execute("UPDATE contents SET sha256 = $1, sha256_verified = 1 WHERE id = $2", {sha256, content});

@@ -45,7 +45,7 @@ struct ReplicaToScrub {
 // For the safety lines of GET /files/{id}.
 struct ContentSafety {
     std::int64_t copiesWanted;
-    std::int64_t copiesPresent;  // of the chunk with the fewest; wanted when there are no chunks
+    std::int64_t copiesPresent;               // of the chunk with the fewest; wanted when there are no chunks
     std::optional<Timestamp> lastVerifiedAt;  // of the replica verified longest ago
 };
 
@@ -60,7 +60,8 @@ class Chunks {
     // This vault's id, made by the first start.
     [[nodiscard]] std::string vaultId();
 
-    // The row for nodeId, state up unless it is draining, drained or removed. Another uuid than before: an empty disk, its replica rows are void at once.
+    // The row for nodeId, state up unless it is draining, drained or removed. Another uuid than before: an empty disk,
+    // its replica rows are void at once.
     StoreRow registerStore(const StoreRegistration& store);
     void setStoreState(StoreRow store, StoreState state);
     void reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes);

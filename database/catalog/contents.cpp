@@ -23,10 +23,12 @@ Entry readEntry(Session& session, FileId file) {
     return std::move(*entry);
 }
 
-FileId makeFile(Session& session, const OwnerRow& owner, const FileTarget& target, const FileName& name, Timestamp now) {
+FileId makeFile(Session& session, const OwnerRow& owner, const FileTarget& target, const FileName& name,
+                Timestamp now) {
     if (target.reserved) {
         const auto taken = session.execute(
-            "UPDATE files SET state = 'live', folder_id = $1, name = $2, name_key = $3 WHERE id = $4 AND state = 'reserved'",
+            "UPDATE files SET state = 'live', folder_id = $1, name = $2, name_key = $3 WHERE id = $4 AND state = "
+            "'reserved'",
             {target.folder, name.text(), name.key(), *target.reserved});
         if (taken == 1) return *target.reserved;
     }
@@ -43,7 +45,8 @@ FileId makeFile(Session& session, const OwnerRow& owner, const FileTarget& targe
 void giveUpReserved(Session& session, const FileTarget& target, FileId file) {
     if (!target.reserved || *target.reserved == file) return;
     session.execute(
-        "UPDATE shares SET file_id = $1 WHERE file_id = $2 AND EXISTS (SELECT 1 FROM files WHERE id = $2 AND state = 'reserved')",
+        "UPDATE shares SET file_id = $1 WHERE file_id = $2 AND EXISTS (SELECT 1 FROM files WHERE id = $2 AND state = "
+        "'reserved')",
         {file, *target.reserved});
     session.execute("DELETE FROM files WHERE id = $1 AND state = 'reserved'", {*target.reserved});
 }
@@ -53,7 +56,8 @@ void giveUpReserved(Session& session, const FileTarget& target, FileId file) {
 Sha256Digest requireComplete(Session& session, UploadId upload, Range range, std::int64_t size, int writeQuorum) {
     static const std::string sql =
         "SELECT u.idx, u.length, k.hash, u.stored, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
-        " WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " + std::string(liveStates) +
+        " WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " +
+        std::string(liveStates) +
         ") FROM upload_chunks u JOIN chunks k ON k.id = u.chunk_id"
         " WHERE u.upload_id = $1 AND u.idx >= $2 AND u.idx < $3 ORDER BY u.idx";
     RootHash root;
@@ -79,8 +83,8 @@ Sha256Digest requireComplete(Session& session, UploadId upload, Range range, std
                                                      (missing > namedInMessage ? ", and more." : ".") +
                                                      " Ask which with \"have\", send them and commit again.");
     if (bytes != size)
-        throw Error(ErrorCode::uploadIncomplete, "The chunks have " + std::to_string(bytes) + " bytes together, the file " +
-                                                     std::to_string(size) + '.');
+        throw Error(ErrorCode::uploadIncomplete, "The chunks have " + std::to_string(bytes) +
+                                                     " bytes together, the file " + std::to_string(size) + '.');
     return root.finish();
 }
 
@@ -88,15 +92,16 @@ ContentId contentOf(Session& session, UploadId upload, Range range, const NewCon
     std::optional<ContentId> found;
     std::optional<Sha256Digest> known;
     bool knownVerified = false;
-    session.query("SELECT id, sha256, sha256_verified FROM contents WHERE owner_id = $1 AND root = $2", {content.owner, content.root},
-                  [&](const Row& row) {
+    session.query("SELECT id, sha256, sha256_verified FROM contents WHERE owner_id = $1 AND root = $2",
+                  {content.owner, content.root}, [&](const Row& row) {
                       found = row.id<ContentId>(0);
                       known = row.maybeDigest(1);
                       knownVerified = row.truth(2);
                   });
     if (found) {
         if (knownVerified && content.sha256 && *content.sha256 != *known)
-            throw Error(ErrorCode::checksumMismatch, "The SHA-256 of this content is " + known->toHex() + ", not the one announced.");
+            throw Error(ErrorCode::checksumMismatch,
+                        "The SHA-256 of this content is " + known->toHex() + ", not the one announced.");
         if (!knownVerified && content.sha256 && (content.verified || !known))
             session.execute("UPDATE contents SET sha256 = $1, sha256_verified = $2 WHERE id = $3",
                             {*content.sha256, content.verified, *found});
@@ -110,14 +115,15 @@ ContentId contentOf(Session& session, UploadId upload, Range range, const NewCon
         [&](const Row& row) { made = row.id<ContentId>(0); });
     session.execute(
         "INSERT INTO content_chunks (content_id, idx, byte_offset, length, chunk_id)"
-        " SELECT CAST($1 AS BIGINT), idx - $2, SUM(length) OVER (ORDER BY idx) - length, length, chunk_id FROM upload_chunks"
+        " SELECT CAST($1 AS BIGINT), idx - $2, SUM(length) OVER (ORDER BY idx) - length, length, chunk_id FROM "
+        "upload_chunks"
         " WHERE upload_id = $3 AND idx >= $2 AND idx < $4",
         {made, range.first, upload, range.first + range.count});
     return made;
 }
 
-CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target, ContentId content, std::int64_t size,
-                            Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota) {
+CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target, ContentId content,
+                            std::int64_t size, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota) {
     requireLiveFolder(session, owner.id, target.folder);
     FileId file{};
     const auto taken = findByName(session, target.folder, target.name);
@@ -131,16 +137,19 @@ CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget&
         file = taken->id;
     }
     giveUpReserved(session, target, file);
-    const AddedVersion added = addVersion(session, owner, file, content, size, target.modifiedAt, now, limits, defaultQuota);
+    const AddedVersion added =
+        addVersion(session, owner, file, content, size, target.modifiedAt, now, limits, defaultQuota);
     return {readEntry(session, file), added.isNew};
 }
 
 CommittedFile committedBefore(Session& session, const OpenUpload& upload, const Sha256Digest& root) {
     bool same = false;
-    session.query("SELECT c.root FROM versions v JOIN contents c ON c.id = v.content_id WHERE v.file_id = $1 AND v.n = $2",
-                  {upload.file, upload.version}, [&](const Row& row) { same = row.digest(0) == root; });
+    session.query(
+        "SELECT c.root FROM versions v JOIN contents c ON c.id = v.content_id WHERE v.file_id = $1 AND v.n = $2",
+        {upload.file, upload.version}, [&](const Row& row) { same = row.digest(0) == root; });
     if (!same)
-        throw Error(ErrorCode::conflict, "This upload was committed with another root, or its version was deleted since. Begin a new one.");
+        throw Error(ErrorCode::conflict,
+                    "This upload was committed with another root, or its version was deleted since. Begin a new one.");
     return {readEntry(session, upload.file), upload.newVersion};
 }
 
@@ -157,16 +166,20 @@ FileId FolderPaths::make(FileId base, std::span<const FileName> path) {
         const int depth = at.depth + 1;
         if (const auto existing = findByName(session_, at.id, name)) {
             if (existing->kind == Kind::file)
-                throw Error(ErrorCode::nameTaken, "\"" + name.text() + "\" on the way is a file, not a folder. Choose another path.");
+                throw Error(ErrorCode::nameTaken,
+                            "\"" + name.text() + "\" on the way is a file, not a folder. Choose another path.");
             at = {existing->id, depth};
         } else {
             requireDepth(depth, limits_.maxDepth);
             madeAny_ = true;
             const FileId parent = at.id;
             session_.query(
-                "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"
+                "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
+                "updated_at)"
                 " VALUES ($1, $2, 0, 'live', $3, $4, $5, $5, $5) RETURNING id",
-                {owner_, parent, name.text(), name.key(), now_}, [&](const Row& row) { at = {row.id<FileId>(0), depth}; });
+                {owner_, parent, name.text(), name.key(), now_}, [&](const Row& row) {
+                    at = {row.id<FileId>(0), depth};
+                });
         }
         known_[key] = at;
     }

@@ -21,7 +21,8 @@ struct Range {
 
 // The root of the chunks of range, computed from their rows. Throws uploadIncomplete, with the indexes to send, unless
 // each is stored with quorum on live stores and together they have size bytes.
-[[nodiscard]] Sha256Digest requireComplete(Session& session, UploadId upload, Range range, std::int64_t size, int writeQuorum);
+[[nodiscard]] Sha256Digest requireComplete(Session& session, UploadId upload, Range range, std::int64_t size,
+                                           int writeQuorum);
 
 struct NewContent {
     UserId owner;
@@ -43,8 +44,9 @@ struct FileTarget {
     std::optional<FileId> reserved;  // the file that an upload reserved, if it is still reserved
 };
 // Makes content a file or a version of one, as the policy says. Throws nameTaken, quotaExceeded, notFound (the folder).
-[[nodiscard]] CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target, ContentId content,
-                                          std::int64_t size, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota);
+[[nodiscard]] CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target,
+                                          ContentId content, std::int64_t size, Timestamp now, const TreeLimits& limits,
+                                          std::int64_t defaultQuota);
 
 // What an earlier commit of upload made. Throws conflict when that had another root, or is gone.
 [[nodiscard]] CommittedFile committedBefore(Session& session, const OpenUpload& upload, const Sha256Digest& root);
@@ -55,7 +57,8 @@ class FolderPaths {
     FolderPaths(Session& session, UserId owner, const TreeLimits& limits, Timestamp now)
         : session_(session), owner_(owner), limits_(limits), now_(now) {}
 
-    // The last folder of path below base. Throws notFound (base), nameTaken (a file is in the way), invalidValue (depth).
+    // The last folder of path below base. Throws notFound (base), nameTaken (a file is in the way), invalidValue
+    // (depth).
     [[nodiscard]] FileId make(FileId base, std::span<const FileName> path);
     [[nodiscard]] bool madeAny() const { return madeAny_; }
     // What was looked up may have been rolled back.

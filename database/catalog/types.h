@@ -72,8 +72,8 @@ enum class Kind { file, folder };
 enum class EntryState {
     reserved,  // an open upload's file, in no list yet
     live,
-    trashed,   // itself put into the trash
-    purging,   // deleted for good; a sweep takes its rows away
+    trashed,  // itself put into the trash
+    purging,  // deleted for good; a sweep takes its rows away
 };
 
 // A file or folder with its current version.
@@ -144,12 +144,12 @@ struct Upload {
     UploadId id;
     UserId owner;
     UploadState state;
-    std::string key;   // the client's
+    std::string key;  // the client's
     FileId folder;
     std::string name;
     std::int64_t size;
-    std::int64_t chunkSize;  // of every chunk but the last
-    FileId file;       // reserved; after commit the file that has the content
+    std::int64_t chunkSize;    // of every chunk but the last
+    FileId file;               // reserved; after commit the file that has the content
     std::int64_t version = 0;  // after commit
     OnConflict onConflict;
     Timestamp modifiedAt;

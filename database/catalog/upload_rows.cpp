@@ -7,7 +7,8 @@ namespace chunkvault::catalog {
 namespace {
 
 constexpr std::string_view columns =
-    "SELECT u.id, u.owner_id, u.upload_key, u.state, u.folder_id, u.name, u.size, u.chunk_size, u.on_conflict, u.modified_at,"
+    "SELECT u.id, u.owner_id, u.upload_key, u.state, u.folder_id, u.name, u.size, u.chunk_size, u.on_conflict, "
+    "u.modified_at,"
     " u.file_id, u.version, u.reserved, u.created_at, u.expires_at, o.state, o.password_changed_at,"
     " u.new_version"
     " FROM uploads u JOIN users o ON o.id = u.owner_id ";
@@ -95,9 +96,10 @@ void endUpload(Session& session, OwnerRow& owner, const OpenUpload& upload, std:
     addReserved(session, owner, -upload.reserved, defaultQuota);
     session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload.id});
     if (!upload.isIntake) {
-        session.execute("UPDATE shares SET revoked_at = created_at WHERE file_id = $1 AND revoked_at IS NULL"
-                        " AND EXISTS (SELECT 1 FROM files WHERE id = $1 AND state = 'reserved')",
-                        {upload.file});
+        session.execute(
+            "UPDATE shares SET revoked_at = created_at WHERE file_id = $1 AND revoked_at IS NULL"
+            " AND EXISTS (SELECT 1 FROM files WHERE id = $1 AND state = 'reserved')",
+            {upload.file});
         session.execute("DELETE FROM files WHERE id = $1 AND state = 'reserved'", {upload.file});
     }
     session.execute("UPDATE uploads SET state = 'ended', reserved = 0 WHERE id = $1", {upload.id});
@@ -125,9 +127,10 @@ std::optional<Upload> findUploadByKey(Session& session, UserId owner, std::strin
 }
 
 std::vector<Upload> listOpenUploads(Session& session, UserId owner, Timestamp now, int limit) {
-    static const std::string sql = std::string(columns) +
-                                   "WHERE u.owner_id = $1 AND u.state = 'open' AND u.upload_key IS NOT NULL AND u.expires_at > $2"
-                                   " ORDER BY u.id DESC LIMIT $3";
+    static const std::string sql =
+        std::string(columns) +
+        "WHERE u.owner_id = $1 AND u.state = 'open' AND u.upload_key IS NOT NULL AND u.expires_at > $2"
+        " ORDER BY u.id DESC LIMIT $3";
     std::vector<Upload> uploads;
     session.query(sql, {owner, now, limit}, [&](const Row& row) { uploads.push_back(uploadOf(row)); });
     return uploads;

@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::int64_t intakeDays = 1;
 
-std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) { return size / chunkSize + (size % chunkSize != 0 ? 1 : 0); }
+std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) {
+    return size / chunkSize + (size % chunkSize != 0 ? 1 : 0);
+}
 
 std::string_view textOf(OnConflict policy) {
     switch (policy) {
@@ -31,12 +33,14 @@ void requireFit(const OpenUpload& upload, const DeclaredChunk& chunk) {
     if (upload.isIntake) return;
     const std::int64_t count = chunkCountFor(upload.size, upload.chunkSize);
     if (chunk.index < 0 || chunk.index >= count)
-        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " is not one of this upload, which has " +
-                                                 std::to_string(count) + " (from 0 on).");
+        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) +
+                                                 " is not one of this upload, which has " + std::to_string(count) +
+                                                 " (from 0 on).");
     const std::int64_t expected = std::min(upload.chunkSize, upload.size - chunk.index * upload.chunkSize);
     if (chunk.length != expected)
-        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " must have " + std::to_string(expected) +
-                                                 " bytes, not " + std::to_string(chunk.length) + '.');
+        throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " must have " +
+                                                 std::to_string(expected) + " bytes, not " +
+                                                 std::to_string(chunk.length) + '.');
 }
 
 PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk, Timestamp now) {
@@ -53,7 +57,8 @@ PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk
             size = row.integer(2);
         });
     if (size != chunk.length)
-        throw Error(ErrorCode::checksumMismatch, "The chunk's length does not go with its SHA-256. Read the file again.");
+        throw Error(ErrorCode::checksumMismatch,
+                    "The chunk's length does not go with its SHA-256. Read the file again.");
     session.execute(
         "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 0)"
         " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id,"
@@ -62,13 +67,14 @@ PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk
     return pinned;
 }
 
-// A chunk that was collected meanwhile, because its index was pinned with another one, has a later generation or no row:
-// nothing is recorded then.
+// A chunk that was collected meanwhile, because its index was pinned with another one, has a later generation or no
+// row: nothing is recorded then.
 void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Timestamp now) {
     for (const StoreRow store : chunk.stores)
         session.execute(
             "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
-            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks WHERE id = $3 AND generation = $4 AND state = 'live'"
+            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks WHERE id = $3 AND generation = $4 "
+            "AND state = 'live'"
             " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
             {store, now, chunk.row, chunk.generation});
     session.execute("UPDATE upload_chunks SET stored = 1 WHERE upload_id = $1 AND idx = $2 AND chunk_id = $3",
@@ -78,7 +84,11 @@ void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Time
 }  // namespace
 
 Uploads::Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota)
-    : database_(database), clock_(std::move(clock)), limits_(limits), treeLimits_(treeLimits), defaultQuota_(defaultQuota) {}
+    : database_(database),
+      clock_(std::move(clock)),
+      limits_(limits),
+      treeLimits_(treeLimits),
+      defaultQuota_(defaultQuota) {}
 
 Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
     if (chunkCountFor(wanted.size, limits_.chunkSize) > limits_.maxChunks)
@@ -100,7 +110,8 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                                   earlier->size == wanted.size && earlier->modifiedAt == wanted.modifiedAt &&
                                   earlier->onConflict == wanted.onConflict;
                 if (!same)
-                    throw Error(ErrorCode::conflict, "This key belongs to an upload of another file, size, time or place. Use a new key.");
+                    throw Error(ErrorCode::conflict,
+                                "This key belongs to an upload of another file, size, time or place. Use a new key.");
                 return;
             }
             endUpload(session, row, *openUploadOf(session, id), defaultQuota_);
@@ -108,12 +119,14 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
         }
         requireLiveFolder(session, owner, wanted.folder);
         std::int64_t open = 0;
-        session.query("SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND state = 'open' AND upload_key IS NOT NULL", {owner},
-                      [&](const Row& count) { open = count.integer(0); });
+        session.query("SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND state = 'open' AND upload_key IS NOT NULL",
+                      {owner}, [&](const Row& count) { open = count.integer(0); });
         if (open >= limits_.maxOpenPerOwner)
-            throw Error(ErrorCode::conflict, "You have " + std::to_string(open) + " open uploads. Finish or end some of them first.");
+            throw Error(ErrorCode::conflict,
+                        "You have " + std::to_string(open) + " open uploads. Finish or end some of them first.");
         const auto taken = findByName(session, wanted.folder, wanted.name);
-        if (taken && (wanted.onConflict == OnConflict::fail || (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
+        if (taken && (wanted.onConflict == OnConflict::fail ||
+                      (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
             refuseTakenName(wanted.name);
         addReserved(session, row, wanted.size, defaultQuota_);
         FileId file{};
@@ -121,13 +134,15 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
             file = taken->id;
         } else {
             session.query(
-                "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"
+                "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
+                "updated_at)"
                 " VALUES ($1, $2, 1, 'reserved', $3, $4, $5, $6, $6) RETURNING id",
                 {owner, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.modifiedAt, now},
                 [&](const Row& made) { file = made.id<FileId>(0); });
         }
         session.query(
-            "INSERT INTO uploads (owner_id, upload_key, state, folder_id, name, name_key, size, chunk_size, modified_at,"
+            "INSERT INTO uploads (owner_id, upload_key, state, folder_id, name, name_key, size, chunk_size, "
+            "modified_at,"
             " on_conflict, file_id, reserved, created_at, expires_at)"
             " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12) RETURNING id",
             {owner, wanted.key, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.size, limits_.chunkSize,
@@ -144,11 +159,12 @@ Upload Uploads::get(UploadId upload, bool progress) {
     database_.read([&](Session& session) {
         found = findUpload(session, upload);
         if (found && progress)
-            session.query("SELECT COUNT(*), COALESCE(SUM(length), 0) FROM upload_chunks WHERE upload_id = $1 AND stored = 1", {upload},
-                          [&](const Row& row) {
-                              found->chunksStored = row.integer(0);
-                              found->bytesStored = row.integer(1);
-                          });
+            session.query(
+                "SELECT COUNT(*), COALESCE(SUM(length), 0) FROM upload_chunks WHERE upload_id = $1 AND stored = 1",
+                {upload}, [&](const Row& row) {
+                    found->chunksStored = row.integer(0);
+                    found->bytesStored = row.integer(1);
+                });
     });
     if (!found) throw Error(ErrorCode::notFound, "There is no upload with this id.");
     return std::move(*found);
@@ -167,7 +183,8 @@ std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const Declare
         "              WHERE cc.chunk_id = k.id AND c.owner_id = $3)"
         "      OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.upload_id = $4 AND u.chunk_id = k.id AND u.stored = 1))"
         " AND (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
-        "      WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " + std::string(liveStates) + ") >= $5";
+        "      WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " +
+        std::string(liveStates) + ") >= $5";
     static const std::string selectAndHold = select + " FOR KEY SHARE OF k";
     std::vector<std::int64_t> missing;
     database_.write([&](Session& session) {
@@ -185,7 +202,8 @@ std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const Declare
             }
             session.execute(
                 "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 1)"
-                " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id, stored = 1",
+                " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id, "
+                "stored = 1",
                 {upload, chunk.index, chunk.length, *row});
         }
     });
@@ -203,7 +221,8 @@ PinnedChunk Uploads::pin(UploadId upload, const DeclaredChunk& chunk) {
 
 void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
     if (static_cast<int>(chunk.stores.size()) < limits_.writeQuorum)
-        throw Error(ErrorCode::unavailable, "Too few stores could keep the chunk. Send it again in a few seconds.").retryAfter(5);
+        throw Error(ErrorCode::unavailable, "Too few stores could keep the chunk. Send it again in a few seconds.")
+            .retryAfter(5);
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         (void)lockOpenUpload(session, upload, now);
@@ -230,14 +249,17 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
         const Range all{0, chunkCountFor(open.size, open.chunkSize)};
         const Sha256Digest actual = requireComplete(session, upload, all, open.size, limits_.writeQuorum);
         if (actual != root)
-            throw Error(ErrorCode::checksumMismatch, "The root of the chunks that arrived is " + actual.toHex() +
-                                                         ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
-        const ContentId content = contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
+            throw Error(ErrorCode::checksumMismatch,
+                        "The root of the chunks that arrived is " + actual.toHex() +
+                            ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
+        const ContentId content =
+            contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
         addReserved(session, owner, -open.reserved, defaultQuota_);
         const FileTarget target{open.folder, open.name(), open.onConflict, open.modifiedAt, open.file};
         result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
         session.execute(
-            "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, expires_at = $4 WHERE id = $5",
+            "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, "
+            "expires_at = $4 WHERE id = $5",
             {result->entry.id, result->entry.version, result->newVersion, now + limits_.keepDays * dayUs, upload});
         session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
         bumpSeq(session, owner.id);
@@ -348,9 +370,11 @@ std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const S
                     const Range range{file.firstChunk, file.chunkCount};
                     const Sha256Digest root = requireComplete(session, intake, range, file.size, limits_.writeQuorum);
                     const FileId folder = folders.make(file.folder, file.folders);
-                    const ContentId content = contentOf(session, intake, range, {owner.id, file.size, root, file.sha256, true, now});
+                    const ContentId content =
+                        contentOf(session, intake, range, {owner.id, file.size, root, file.sha256, true, now});
                     const FileTarget target{folder, file.name, file.onConflict, file.modifiedAt, std::nullopt};
-                    outcome.file = attachContent(session, owner, target, content, file.size, now, treeLimits_, defaultQuota_);
+                    outcome.file =
+                        attachContent(session, owner, target, content, file.size, now, treeLimits_, defaultQuota_);
                 });
                 changed = true;
             } catch (const SqlError&) {

@@ -45,8 +45,8 @@ struct StoredChunk {
 
 // A file of a multipart or batch request; its chunks are indexes [firstChunk, firstChunk + chunkCount) of the intake.
 struct NewFile {
-    FileId folder;                    // base
-    std::vector<FileName> folders;    // made below it as needed
+    FileId folder;                  // base
+    std::vector<FileName> folders;  // made below it as needed
     FileName name;
     std::int64_t size;
     std::int64_t firstChunk;
@@ -70,8 +70,8 @@ struct UploadLimits {
     std::int64_t chunkSize;
     int writeQuorum = 2;
     int replicationFactor = 3;
-    int keepDays = 7;             // after the last byte
-    int maxOpenPerOwner = 1000;   // resumable uploads
+    int keepDays = 7;            // after the last byte
+    int maxOpenPerOwner = 1000;  // resumable uploads
     std::int64_t maxChunks = 4'000'000;
 };
 
@@ -87,8 +87,8 @@ class Uploads {
     [[nodiscard]] Upload get(UploadId upload, bool progress = false);
     [[nodiscard]] std::vector<Upload> list(UserId owner, int limit);  // open ones
 
-    // The indexes that have to be sent. What is present is pinned at once: in one of this owner's contents (dedup across
-    // owners never shows here) or stored in this upload, with quorum on live stores.
+    // The indexes that have to be sent. What is present is pinned at once: in one of this owner's contents (dedup
+    // across owners never shows here) or stored in this upload, with quorum on live stores.
     std::vector<std::int64_t> have(UploadId upload, std::span<const DeclaredChunk> chunks);
     // Before the put. Makes the chunk's row or raises its generation. An index stored before with another chunk is
     // replaced. Throws uploadExpired, conflict (committed), invalidValue (index or length do not fit the size).
@@ -96,9 +96,9 @@ class Uploads {
     // After the put: replica rows, and the upload lives keepDays longer. Throws uploadExpired. Fewer than writeQuorum
     // stores: unavailable.
     void stored(UploadId upload, const StoredChunk& chunk);
-    // One transaction: every index there, lengths sum to size, root as computed from the rows, quorum on live stores for
-    // each, quota, conflict. Idempotent: a committed upload gives its file again if root is the same.
-    // Throws uploadIncomplete, checksumMismatch (root), nameTaken, quotaExceeded, uploadExpired.
+    // One transaction: every index there, lengths sum to size, root as computed from the rows, quorum on live stores
+    // for each, quota, conflict. Idempotent: a committed upload gives its file again if root is the same. Throws
+    // uploadIncomplete, checksumMismatch (root), nameTaken, quotaExceeded, uploadExpired.
     CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256);
     void end(UploadId upload);  // gives up; idempotent
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.

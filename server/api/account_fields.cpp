@@ -17,7 +17,8 @@ std::string usernameField(wire::ObjectReader& body) {
     for (const char c : name) good = good && (isAlphanumeric(c) || c == '.' || c == '-' || c == '_' || c == '@');
     if (!good)
         throw Error(ErrorCode::invalidValue,
-                    "\"username\" must begin with a letter or digit and have only letters, digits and . - _ @ in it (1 to 64).");
+                    "\"username\" must begin with a letter or digit and have only letters, digits and . - _ @ in it (1 "
+                    "to 64).");
     return name;
 }
 
@@ -25,7 +26,8 @@ std::string emailField(wire::ObjectReader& body, bool required) {
     if (!required && !body.has("email")) return {};
     std::string email = body.string("email", 254);
     const auto at = email.find('@');
-    bool good = at != std::string::npos && at > 0 && at + 1 < email.size() && email.find('@', at + 1) == std::string::npos;
+    bool good =
+        at != std::string::npos && at > 0 && at + 1 < email.size() && email.find('@', at + 1) == std::string::npos;
     for (const char c : email) good = good && static_cast<unsigned char>(c) > ' ' && c != 0x7f;
     if (!good) throw Error(ErrorCode::invalidValue, "\"email\" must be an address such as name@example.org.");
     return email;

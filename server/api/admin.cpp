@@ -43,7 +43,8 @@ void listUsers(Services& services, Call& call) {
     Json items = Json::array();
     for (const catalog::User& user : users) items.push_back(toJson(user, services.settings.defaultQuota));
     const bool more = static_cast<int>(users.size()) == limit;
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", more ? Json(users.back().username) : Json(nullptr)}});
+    call.sendJson(200,
+                  {{"items", std::move(items)}, {"next_cursor", more ? Json(users.back().username) : Json(nullptr)}});
 }
 
 void createUser(Services& services, Call& call) {

@@ -16,7 +16,8 @@ namespace {
 
 constexpr int fiveMinutesS = 300, hourS = 3600;
 
-Json tokensJson(const Services& services, const catalog::User& user, catalog::SessionId session, const std::string& refresh) {
+Json tokensJson(const Services& services, const catalog::User& user, catalog::SessionId session,
+                const std::string& refresh) {
     return {{"access_token", services.accessTokens.issue(session)},
             {"refresh_token", refresh},
             {"token_type", "bearer"},
@@ -26,7 +27,8 @@ Json tokensJson(const Services& services, const catalog::User& user, catalog::Se
 }
 
 std::string lowerCase(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return text;
 }
 
@@ -36,7 +38,8 @@ std::string cut(std::string_view text, std::size_t bytes) { return std::string(t
 
 void registerUser(Services& services, Call& call) {
     if (!services.settings.registrationOpen)
-        throw Error(ErrorCode::registrationClosed, "This server does not let people register. Ask its administrator for an account.");
+        throw Error(ErrorCode::registrationClosed,
+                    "This server does not let people register. Ask its administrator for an account.");
     const Json document = call.json();
     ObjectReader body(document);
     catalog::NewUser user;
@@ -45,8 +48,8 @@ void registerUser(Services& services, Call& call) {
     const std::string password = newPasswordField(body, "password");
     body.finish();
 
-    services.catalog.accounts.countAttempt("register:" + call.request.clientAddress, services.settings.registrationsPerAddress,
-                                           hourS);
+    services.catalog.accounts.countAttempt("register:" + call.request.clientAddress,
+                                           services.settings.registrationsPerAddress, hourS);
     user.passwordHash = services.passwords.hash(password);
     const catalog::User made = services.catalog.accounts.create(user);
     call.sendJson(201, {{"user_id", wireId(made.id)}, {"username", made.username}});
@@ -62,7 +65,8 @@ void login(Services& services, Call& call) {
 
     auto& accounts = services.catalog.accounts;
     const std::string accountKey = "login-account:" + lowerCase(username);
-    accounts.countAttempt("login-address:" + call.request.clientAddress, services.settings.loginsPerAddress, fiveMinutesS);
+    accounts.countAttempt("login-address:" + call.request.clientAddress, services.settings.loginsPerAddress,
+                          fiveMinutesS);
     accounts.countAttempt(accountKey, services.settings.loginsPerAccount, fiveMinutesS);
     auto found = accounts.findForLogin(username);
     const bool right = services.passwords.verify(password, found ? std::optional(found->passwordHash) : std::nullopt);
@@ -129,7 +133,8 @@ void revokeSession(Services& services, Call& call) {
 
 void listApiTokens(Services& services, Call& call) {
     Json items = Json::array();
-    for (const catalog::ApiToken& token : services.catalog.accounts.apiTokens(call.owner())) items.push_back(toJson(token));
+    for (const catalog::ApiToken& token : services.catalog.accounts.apiTokens(call.owner()))
+        items.push_back(toJson(token));
     call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
 }
 
@@ -140,7 +145,8 @@ void createApiToken(Services& services, Call& call) {
     const bool readOnly = body.boolean("read_only", false);
     const auto days = body.maybeInteger("expires_in_days", 1, 3650);
     body.finish();
-    if (name.empty()) throw Error(ErrorCode::invalidValue, "\"name\" must not be empty: it is how you tell tokens apart.");
+    if (name.empty())
+        throw Error(ErrorCode::invalidValue, "\"name\" must not be empty: it is how you tell tokens apart.");
     const RandomToken token = newApiToken();
     const std::optional<Timestamp> expires = days ? std::optional(services.clock() + *days * dayUs) : std::nullopt;
     const auto id = services.catalog.accounts.createApiToken(call.owner(), name, token.hash, readOnly, expires);

@@ -1,6 +1,7 @@
+#include "server/api/batch_header.h"
+
 #include "common/wire/json.h"
 #include "server/api/call.h"
-#include "server/api/batch_header.h"
 
 namespace chunkvault::server {
 

@@ -12,7 +12,7 @@
 namespace chunkvault::server {
 
 inline constexpr std::size_t maxBatchFiles = 1000;
-inline constexpr std::int64_t maxBatchBytes = 32 << 20;    // of the files together
+inline constexpr std::int64_t maxBatchBytes = 32 << 20;  // of the files together
 inline constexpr std::size_t maxBatchHeaderBytes = 2 << 20;
 
 struct BatchFile {
@@ -20,8 +20,8 @@ struct BatchFile {
     Sha256Digest hash;
     std::optional<Timestamp> modifiedAt;
     catalog::OnConflict onConflict = catalog::OnConflict::version;
-    std::vector<FileName> path;         // folders and, last, the name
-    std::optional<Error> refused;       // the path is no good: its bytes are read and left
+    std::vector<FileName> path;    // folders and, last, the name
+    std::optional<Error> refused;  // the path is no good: its bytes are read and left
 };
 
 struct BatchHeader {

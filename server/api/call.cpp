@@ -9,7 +9,8 @@ namespace chunkvault::server {
 wire::Json Call::json(std::size_t maxBytes) {
     if (const auto type = request.header("Content-Type")) {
         // curl -d says "x-www-form-urlencoded" unasked; what counts is that the bytes are JSON.
-        const bool plausible = type->starts_with("application/json") || type->starts_with("application/x-www-form-urlencoded") ||
+        const bool plausible = type->starts_with("application/json") ||
+                               type->starts_with("application/x-www-form-urlencoded") ||
                                type->starts_with("text/plain");
         if (!plausible)
             throw Error(ErrorCode::unsupportedMediaType, "This call takes JSON. Send Content-Type: application/json.");

@@ -1,4 +1,5 @@
-// What every handler gets: the parts of the server, and the request with who is asking. Handlers parse, call once, encode.
+// What every handler gets: the parts of the server, and the request with who is asking. Handlers parse, call once,
+// encode.
 #pragma once
 
 #include <functional>
@@ -27,11 +28,11 @@ struct ApiSettings {
     std::int64_t chunkSize = 4 << 20;
     std::int64_t defaultQuota = 0;
     int writeQuorum = 2;
-    std::string notice;  // what the operator should know about the safety of this setup; may be empty
-    int loginsPerAddress = 100;   // in five minutes
-    int loginsPerAccount = 10;    // in five minutes, failed ones
-    int registrationsPerAddress = 20;  // in an hour
-    int sharePasswordsPerAddress = 20; // in five minutes, per link as well
+    std::string notice;                 // what the operator should know about the safety of this setup; may be empty
+    int loginsPerAddress = 100;         // in five minutes
+    int loginsPerAccount = 10;          // in five minutes, failed ones
+    int registrationsPerAddress = 20;   // in an hour
+    int sharePasswordsPerAddress = 20;  // in five minutes, per link as well
     int sessionDays = 30;
 };
 

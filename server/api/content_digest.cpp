@@ -14,7 +14,8 @@ Sha256Digest contentDigest(const http::Request& request) {
         if (const auto digest = bytes ? Sha256Digest::fromBytes(*bytes) : std::nullopt) return *digest;
     }
     throw Error(ErrorCode::invalidValue,
-                "Announce the SHA-256 of the bytes in a header: Content-Digest: sha-256=:<base64 of the 32 bytes>: (RFC 9530).");
+                "Announce the SHA-256 of the bytes in a header: Content-Digest: sha-256=:<base64 of the 32 bytes>: "
+                "(RFC 9530).");
 }
 
 }  // namespace chunkvault::server

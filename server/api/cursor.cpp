@@ -30,7 +30,8 @@ std::string encodeCursor(const Cursor& cursor) {
     }
     text += cursor.descending ? 'd' : 'a';
     text += cursor.key.kind == catalog::Kind::folder ? 'o' : 'i';
-    text += std::to_string(cursor.key.number) + ',' + std::to_string(catalog::valueOf(cursor.key.id)) + ',' + cursor.key.name;
+    text += std::to_string(cursor.key.number) + ',' + std::to_string(catalog::valueOf(cursor.key.id)) + ',' +
+            cursor.key.name;
     return toBase64Url(text);
 }
 

@@ -39,7 +39,8 @@ Download downloadOf(const catalog::Entry& entry) {
     if (entry.kind == catalog::Kind::folder)
         throw Error(ErrorCode::invalidValue, "This is a folder. List it and download its files one by one.");
     if (!entry.content)
-        throw Error(ErrorCode::notYetComplete, "The file is still being uploaded. Try again in a moment.").retryAfter(5);
+        throw Error(ErrorCode::notYetComplete, "The file is still being uploaded. Try again in a moment.")
+            .retryAfter(5);
     return {*entry.content, entry.size, '"' + entry.root.toHex() + '"', entry.name, entry.modifiedAt};
 }
 
@@ -48,7 +49,9 @@ Wanted wantedBytes(Call& call, const Download& download) {
     const Wanted whole{0, download.size, false};
     const auto range = request.header("Range");
     if (!range || request.method != http::Method::get) return whole;
-    if (const auto condition = request.header("If-Range"); condition && !http::ifRangeMatches(*condition, download.etag)) return whole;
+    if (const auto condition = request.header("If-Range");
+        condition && !http::ifRangeMatches(*condition, download.etag))
+        return whole;
     const auto parsed = http::parseRange(*range, static_cast<std::uint64_t>(download.size));
     switch (parsed.outcome) {
         case http::RangeOutcome::ignore: return whole;
@@ -78,7 +81,8 @@ void sendDownload(Services& services, Call& call, const Download& download, cons
     if (!bodiless) slice = reader.next();
 
     setCommonHeaders(call, download);
-    call.response.setHeader("Content-Disposition", http::contentDisposition(http::Disposition::attachment, download.filename));
+    call.response.setHeader("Content-Disposition",
+                            http::contentDisposition(http::Disposition::attachment, download.filename));
     if (wanted.partial)
         call.response.setHeader("Content-Range", "bytes " + std::to_string(wanted.offset) + '-' +
                                                      std::to_string(wanted.offset + wanted.length - 1) + '/' +

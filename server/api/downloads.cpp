@@ -23,7 +23,8 @@ void downloadVersion(Services& services, Call& call) {
     const auto id = idParam<catalog::FileId>(call, "id");
     const auto entry = services.catalog.tree.get(call.owner(), id, true);
     const auto version = services.catalog.tree.version(call.owner(), id, parseId(call.request.param("version")));
-    send(services, call, {version.content, version.size, '"' + version.root.toHex() + '"', entry.name, version.modifiedAt});
+    send(services, call,
+         {version.content, version.size, '"' + version.root.toHex() + '"', entry.name, version.modifiedAt});
 }
 
 }  // namespace chunkvault::server

@@ -104,7 +104,9 @@ Json committedJson(const catalog::CommittedFile& file) {
 
 Json errorJson(const Error& error) {
     const wire::ErrorRow row = wire::errorRow(error.code());
-    return {{"type", "urn:chunkvault:error:" + std::string(row.name)}, {"status", row.status}, {"detail", error.publicMessage()}};
+    return {{"type", "urn:chunkvault:error:" + std::string(row.name)},
+            {"status", row.status},
+            {"detail", error.publicMessage()}};
 }
 
 Json timeOrNull(std::optional<Timestamp> time) { return time ? Json(toRfc3339(*time)) : Json(nullptr); }

@@ -44,17 +44,20 @@ std::optional<catalog::PageKey> afterOf(const Call& call, const Order& order) {
 Json pageJson(const catalog::Page& page, const Order& order) {
     Json items = Json::array();
     for (const catalog::Entry& entry : page.items) items.push_back(toJson(entry));
-    return {{"items", std::move(items)},
-            {"next_cursor", page.next ? Json(encodeCursor({order.sort, order.descending, *page.next})) : Json(nullptr)}};
+    return {
+        {"items", std::move(items)},
+        {"next_cursor", page.next ? Json(encodeCursor({order.sort, order.descending, *page.next})) : Json(nullptr)}};
 }
 
 Json listJson(Services& services, const Call& call) {
     const int limit = limitOf(call, pageSize, maxPageSize);
     if (const auto q = call.request.queryValue("q")) {
         if (call.request.queryValue("folder_id") || call.request.queryValue("sort"))
-            throw Error(ErrorCode::invalidValue, "\"q\" searches the whole tree by name: leave \"folder_id\" and \"sort\" out.");
+            throw Error(ErrorCode::invalidValue,
+                        "\"q\" searches the whole tree by name: leave \"folder_id\" and \"sort\" out.");
         const Order order{catalog::SortBy::name, false};
-        return pageJson(services.catalog.tree.search(call.owner(), {std::string(*q), limit, afterOf(call, order)}), order);
+        return pageJson(services.catalog.tree.search(call.owner(), {std::string(*q), limit, afterOf(call, order)}),
+                        order);
     }
     const Order order = orderOf(call);
     const auto folder = call.request.queryValue("folder_id");
@@ -153,7 +156,8 @@ void copyFile(Services& services, Call& call) {
     const auto name = maybeName(body, "filename");
     const auto conflict = onConflict(body, OnConflict::keepBoth, false);
     body.finish();
-    call.sendJson(201, toJson(services.catalog.tree.copy(call.owner(), idParam<FileId>(call, "id"), folder, name, conflict)));
+    call.sendJson(
+        201, toJson(services.catalog.tree.copy(call.owner(), idParam<FileId>(call, "id"), folder, name, conflict)));
 }
 
 void restoreFile(Services& services, Call& call) {
@@ -162,7 +166,8 @@ void restoreFile(Services& services, Call& call) {
     const auto folder = maybeFolder(body, "folder_id");
     const auto conflict = onConflict(body, OnConflict::keepBoth, false);
     body.finish();
-    call.sendJson(200, toJson(services.catalog.tree.restore(call.owner(), idParam<FileId>(call, "id"), folder, conflict)));
+    call.sendJson(200,
+                  toJson(services.catalog.tree.restore(call.owner(), idParam<FileId>(call, "id"), folder, conflict)));
 }
 
 void moveFiles(Services& services, Call& call) {

@@ -10,7 +10,8 @@ namespace {
 std::string_view bearerToken(const http::Request& request) {
     const std::string_view header = request.header("Authorization").value_or("");
     constexpr std::size_t schemeLength = 7;
-    const bool bearer = header.size() > schemeLength && (header.starts_with("Bearer ") || header.starts_with("bearer "));
+    const bool bearer =
+        header.size() > schemeLength && (header.starts_with("Bearer ") || header.starts_with("bearer "));
     if (!bearer)
         throw Error(ErrorCode::unauthorized, "Sign in first: send the access token as Authorization: Bearer <token>.");
     return header.substr(schemeLength);
@@ -48,9 +49,12 @@ void requireUpload(Services& services, Call& call, std::string_view token) {
     if (call.access) {
         if (upload.owner != call.owner()) throw Error(ErrorCode::notFound, "There is no upload with this id.");
     } else {
-        const bool good = upload.ownerState == catalog::UserState::active &&
-                          equalInConstantTime(token, uploadToken(services.keys, upload.id, upload.ownerPasswordChangedAt));
-        if (!good) throw Error(ErrorCode::unauthorized, "The upload's token is not valid any more. Begin again with POST /uploads and the same key.");
+        const bool good =
+            upload.ownerState == catalog::UserState::active &&
+            equalInConstantTime(token, uploadToken(services.keys, upload.id, upload.ownerPasswordChangedAt));
+        if (!good)
+            throw Error(ErrorCode::unauthorized,
+                        "The upload's token is not valid any more. Begin again with POST /uploads and the same key.");
     }
     call.upload = std::move(upload);
 }
@@ -73,7 +77,8 @@ void authorise(Services& services, Guard guard, Call& call) {
             break;
         case Guard::admin:
             requireUser(services, call, token, false);
-            if (call.user().role != catalog::Role::admin) throw Error(ErrorCode::forbidden, "Only administrators may do this.");
+            if (call.user().role != catalog::Role::admin)
+                throw Error(ErrorCode::forbidden, "Only administrators may do this.");
             break;
         case Guard::upload: requireUpload(services, call, token); break;
     }

@@ -5,7 +5,8 @@
 
 namespace chunkvault::server {
 
-// Sets call.access or call.upload. Throws Error unauthorized, forbidden, readOnlyToken, passwordChangeRequired or notFound.
+// Sets call.access or call.upload. Throws Error unauthorized, forbidden, readOnlyToken, passwordChangeRequired or
+// notFound.
 void authorise(Services& services, Guard guard, Call& call);
 
 }  // namespace chunkvault::server

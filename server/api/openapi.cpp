@@ -16,14 +16,18 @@ using wire::Json;
 
 std::string lowerMethod(http::Method method) {
     std::string name(http::toString(method));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return name;
 }
 
 Json schemaContent(std::string_view name) {
-    if (name == "binary") return {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
+    if (name == "binary")
+        return {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     if (name == "text") return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
-    const char* media = name == "Form" ? "multipart/form-data" : name == "Batch" ? "application/octet-stream" : "application/json";
+    const char* media = name == "Form"    ? "multipart/form-data"
+                        : name == "Batch" ? "application/octet-stream"
+                                          : "application/json";
     return {{media, {{"schema", {{"$ref", "#/components/schemas/" + std::string(name)}}}}}};
 }
 
@@ -45,10 +49,11 @@ Json operation(const ApiRoute& route, const Json& queryOf) {
     if (!route.request.empty()) json["requestBody"] = {{"required", true}, {"content", schemaContent(route.request)}};
     Json success = {{"description", route.summary}};
     if (!route.answer.empty()) success["content"] = schemaContent(route.answer);
-    json["responses"] = {{std::to_string(route.status), std::move(success)},
-                         {"default",
-                          {{"description", "What is wrong, and what to change (RFC 9457)"},
-                           {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}};
+    json["responses"] = {
+        {std::to_string(route.status), std::move(success)},
+        {"default",
+         {{"description", "What is wrong, and what to change (RFC 9457)"},
+          {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}};
     json["security"] = route.guard == Guard::open ? Json::array() : Json::array({{{"bearer", Json::array()}}});
     return json;
 }
@@ -60,12 +65,14 @@ std::string openApiDocument(std::string_view publicUrl) {
     Json paths = Json::object();
     for (const ApiRoute& route : apiRoutes())
         paths[std::string(route.pattern)][lowerMethod(route.method)] = operation(route, parts["query"]);
-    const Json document = {{"openapi", "3.1.0"},
-                           {"info", {{"title", "ChunkVault"}, {"version", versionText}, {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}}},
-                           {"servers", Json::array({{{"url", publicUrl}}})},
-                           {"paths", std::move(paths)},
-                           {"components",
-                            {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}}}, {"schemas", parts["schemas"]}}}};
+    const Json document = {
+        {"openapi", "3.1.0"},
+        {"info",
+         {{"title", "ChunkVault"}, {"version", versionText}, {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}}},
+        {"servers", Json::array({{{"url", publicUrl}}})},
+        {"paths", std::move(paths)},
+        {"components",
+         {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}}}, {"schemas", parts["schemas"]}}}};
     return document.dump();
 }
 

@@ -29,7 +29,7 @@ struct ApiRoute {
     std::string_view summary;
     // Names in openapi_schemas.json; "" for no JSON body, "binary" for bytes.
     std::string_view request;
-    int status;               // of success
+    int status;  // of success
     std::string_view answer;
     std::uint64_t maxBodyBytes = 64 << 10;
     bool transfer = false;

@@ -38,7 +38,9 @@ void health(Services& services, Call& call) {
     }
     const bool writable = good >= static_cast<std::size_t>(services.settings.writeQuorum);
     const bool whole = good == stores.size();
-    Json json = {{"status", !database || !writable ? "unavailable" : whole ? "ok" : "degraded"},
+    Json json = {{"status", !database || !writable ? "unavailable"
+                            : whole                ? "ok"
+                                                   : "degraded"},
                  {"database", database ? "ok" : "unreachable"},
                  {"redis", "not used"},
                  {"storage_nodes", std::move(stores)}};
@@ -53,7 +55,9 @@ void healthReady(Services& services, Call& call) {
     call.sendJson(ready ? 200 : 503, {{"status", ready ? "ok" : "unavailable"}});
 }
 
-void metrics(Services& services, Call& call) { call.response.send(200, "text/plain; version=0.0.4", services.metricsText()); }
+void metrics(Services& services, Call& call) {
+    call.response.send(200, "text/plain; version=0.0.4", services.metricsText());
+}
 
 void openApi(Services& services, Call& call) {
     call.response.setHeader("Cache-Control", "public, max-age=300");

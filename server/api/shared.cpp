@@ -21,8 +21,9 @@ constexpr int fiveMinutesS = 300, ticketS = 24 * 3600;
 std::string sharePath(const Call& call) { return "/share/" + std::string(call.request.param("token")); }
 
 void setCookie(Call& call, const char* name, const std::string& value, const std::string& path, int maxAgeS) {
-    call.response.setHeader("Set-Cookie", std::string(name) + '=' + value + "; Path=" + path + "; Max-Age=" + std::to_string(maxAgeS) +
-                                              "; HttpOnly; SameSite=Lax" + (call.request.secure ? "; Secure" : ""));
+    call.response.setHeader("Set-Cookie", std::string(name) + '=' + value + "; Path=" + path +
+                                              "; Max-Age=" + std::to_string(maxAgeS) + "; HttpOnly; SameSite=Lax" +
+                                              (call.request.secure ? "; Secure" : ""));
 }
 
 bool isUnlocked(const Services& services, const Call& call, const catalog::Share& share) {
@@ -72,7 +73,8 @@ std::string presentedTicket(const Call& call, const std::string& root) {
     return call.request.cookie(ticketCookie).value_or("");
 }
 
-void sendShared(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry, const std::string& path) {
+void sendShared(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry,
+                const std::string& path) {
     Download download = downloadOf(entry);
     if (!share.maxDownloads) {
         if (notModified(call, download)) return sendNotModified(call, download);
@@ -88,11 +90,13 @@ void sendShared(Services& services, Call& call, const catalog::Share& share, con
     if (!ticket.empty()) download.etag = '"' + root + '-' + ticket + '"';
     const Wanted wanted = wantedBytes(call, download);
     if (call.request.method == http::Method::get) {
-        const bool goesOn = wanted.partial && !ticket.empty() &&
-                            services.catalog.shares.useTicket(share.id, tokenHash(ticket), entry.id, entry.version, wanted.length);
+        const bool goesOn =
+            wanted.partial && !ticket.empty() &&
+            services.catalog.shares.useTicket(share.id, tokenHash(ticket), entry.id, entry.version, wanted.length);
         if (!goesOn) {
             ticket = toBase64Url(randomBytes(16));
-            services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length, tokenHash(ticket));
+            services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length,
+                                          tokenHash(ticket));
             download.etag = '"' + root + '-' + ticket + '"';
             setCookie(call, ticketCookie, ticket, path, ticketS);
         }
@@ -117,7 +121,8 @@ Json guestJson(const catalog::Entry& entry) {
 // An entry of the shared folder: checked to lie within it at every request.
 catalog::FileId within(Services& services, const SharedThing& thing, std::string_view id) {
     const auto file = static_cast<catalog::FileId>(parseId(id));
-    if (thing.entry.kind != catalog::Kind::folder || !services.catalog.tree.isWithin(thing.share.owner, file, thing.entry.id))
+    if (thing.entry.kind != catalog::Kind::folder ||
+        !services.catalog.tree.isWithin(thing.share.owner, file, thing.entry.id))
         throw Error(ErrorCode::notFound, "There is nothing with this id in the shared folder.");
     return file;
 }
@@ -137,7 +142,8 @@ void unlockShare(Services& services, Call& call) {
     body.finish();
     if (thing.share.passwordHash) {
         checkPassword(services, call, thing.share, password);
-        setCookie(call, passwordCookie, shareCookie(services.keys, thing.share.id, *thing.share.passwordHash), sharePath(call), ticketS);
+        setCookie(call, passwordCookie, shareCookie(services.keys, thing.share.id, *thing.share.passwordHash),
+                  sharePath(call), ticketS);
     }
     call.sendNothing();
 }

@@ -30,7 +30,8 @@ Json shareJson(const Services& services, const catalog::Share& share) {
 // A share's password may be short: it is limited by attempts, and by what the owner chose to protect.
 std::string sharePassword(ObjectReader& body) {
     std::string password = body.string("password", 1024);
-    if (password.empty()) throw Error(ErrorCode::invalidValue, "\"password\" must not be empty. Leave it out for a link without one.");
+    if (password.empty())
+        throw Error(ErrorCode::invalidValue, "\"password\" must not be empty. Leave it out for a link without one.");
     return password;
 }
 
@@ -52,9 +53,8 @@ void createShare(Services& services, Call& call) {
     body.finish();
     if (password) share.passwordHash = services.passwords.hash(*password);
     const std::string salt = toBase64Url(randomBytes(16));
-    const auto made = services.catalog.shares.create(call.owner(), share, salt, [&](catalog::ShareId id) {
-        return tokenHash(shareToken(services.keys, id, salt));
-    });
+    const auto made = services.catalog.shares.create(
+        call.owner(), share, salt, [&](catalog::ShareId id) { return tokenHash(shareToken(services.keys, id, salt)); });
     call.sendJson(201, shareJson(services, made));
 }
 
@@ -68,11 +68,13 @@ void listShares(Services& services, Call& call) {
     Json items = Json::array();
     for (const catalog::Share& share : shares) items.push_back(shareJson(services, share));
     const bool more = static_cast<int>(shares.size()) == limit;
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", more ? Json(wireId(shares.back().id)) : Json(nullptr)}});
+    call.sendJson(
+        200, {{"items", std::move(items)}, {"next_cursor", more ? Json(wireId(shares.back().id)) : Json(nullptr)}});
 }
 
 void getShare(Services& services, Call& call) {
-    call.sendJson(200, shareJson(services, services.catalog.shares.get(call.owner(), idParam<catalog::ShareId>(call, "id"))));
+    call.sendJson(
+        200, shareJson(services, services.catalog.shares.get(call.owner(), idParam<catalog::ShareId>(call, "id"))));
 }
 
 void changeShare(Services& services, Call& call) {
@@ -86,8 +88,10 @@ void changeShare(Services& services, Call& call) {
     if (body.has("password")) password = sharePassword(body);
     body.finish();
     if (changesPassword)
-        change.passwordHash = password ? std::optional(services.passwords.hash(*password)) : std::optional<std::string>();
-    call.sendJson(200, shareJson(services, services.catalog.shares.change(call.owner(), idParam<catalog::ShareId>(call, "id"), change)));
+        change.passwordHash =
+            password ? std::optional(services.passwords.hash(*password)) : std::optional<std::string>();
+    call.sendJson(200, shareJson(services, services.catalog.shares.change(
+                                               call.owner(), idParam<catalog::ShareId>(call, "id"), change)));
 }
 
 void revokeShare(Services& services, Call& call) {

@@ -27,14 +27,16 @@ class BatchBody {
             line.resize(before + (64 << 10));
             line.resize(before + body_.read({line.data() + before, 64 << 10}));
             if (line.size() == before)
-                throw Error(ErrorCode::badRequest, "The batch ends within its header. End the JSON header with a line feed.");
+                throw Error(ErrorCode::badRequest,
+                            "The batch ends within its header. End the JSON header with a line feed.");
             if (const auto end = line.find('\n', before); end != std::string::npos) {
                 beyond_ = line.substr(end + 1);
                 line.resize(end);
                 return line;
             }
             if (line.size() > maxBatchHeaderBytes)
-                throw Error(ErrorCode::payloadTooLarge, "The batch's JSON header is longer than 2 MiB. Send fewer files at once.");
+                throw Error(ErrorCode::payloadTooLarge,
+                            "The batch's JSON header is longer than 2 MiB. Send fewer files at once.");
         }
     }
 
@@ -43,13 +45,15 @@ class BatchBody {
         std::copy_n(beyond_.data() + at_, kept, bytes.data());
         at_ += kept;
         if (body_.readFull(bytes.subspan(kept)) != bytes.size() - kept)
-            throw Error(ErrorCode::badRequest, "The batch has fewer bytes than its header says. Nothing of it was kept; send it again.");
+            throw Error(ErrorCode::badRequest,
+                        "The batch has fewer bytes than its header says. Nothing of it was kept; send it again.");
     }
 
     void expectEnd() {
         char more = 0;
         if (at_ < beyond_.size() || body_.read({&more, 1}) != 0)
-            throw Error(ErrorCode::badRequest, "The batch has more bytes than its header says. Nothing of it was kept; send it again.");
+            throw Error(ErrorCode::badRequest,
+                        "The batch has more bytes than its header says. Nothing of it was kept; send it again.");
     }
 
   private:
@@ -73,10 +77,8 @@ class Batch {
             ChunkBuffer buffer = nextBuffer(size);
             body.read({buffer.data(), size});
             const Chunk chunk = Chunk::hash(std::move(buffer), size);
-            if (file.size <= chunkSize)
-                made.sha256 = chunk.id();
-            else
-                whole.update(chunk.bytes());
+            if (file.size <= chunkSize) made.sha256 = chunk.id();
+            else whole.update(chunk.bytes());
             add(chunk);
             done += static_cast<std::int64_t>(size);
         }
@@ -158,7 +160,8 @@ void uploadBatch(Services& services, Call& call) {
             files.push_back(std::move(made));
             refused.emplace_back(std::nullopt);
         } else {
-            refused.emplace_back(Error(ErrorCode::checksumMismatch, "The bytes that arrived do not have the announced hash. Send the file again."));
+            refused.emplace_back(Error(ErrorCode::checksumMismatch,
+                                       "The bytes that arrived do not have the announced hash. Send the file again."));
         }
     }
     body.expectEnd();

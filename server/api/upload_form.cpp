@@ -16,7 +16,8 @@ namespace {
 // The bytes of the one file on their way to the stores: while a chunk is put, the next one is read.
 class FormFile {
   public:
-    FormFile(Services& services, catalog::UserId owner) : services_(services), guard_(services.catalog.uploads, owner) {}
+    FormFile(Services& services, catalog::UserId owner)
+        : services_(services), guard_(services.catalog.uploads, owner) {}
 
     void readFrom(http::MultipartReader& parts, std::optional<std::uint64_t> bodyLength) {
         // A file is shorter than the body that it comes in, so a small one does not take the memory of a whole chunk.
@@ -64,9 +65,10 @@ class FormFile {
         recordUnderWay();
         const catalog::DeclaredChunk declared{count_, static_cast<std::int64_t>(chunk.size()), chunk.id()};
         // Beside the last one there is nothing left to read.
-        underWay_ = std::async(last ? std::launch::deferred : std::launch::async, [this, chunk, pinned = guard_.pin({&declared, 1})] {
-            return services_.intake.putAll(pinned, {&chunk, 1});
-        });
+        underWay_ = std::async(last ? std::launch::deferred : std::launch::async,
+                               [this, chunk, pinned = guard_.pin({&declared, 1})] {
+                                   return services_.intake.putAll(pinned, {&chunk, 1});
+                               });
         ++count_;
         size_ += declared.length;
     }
@@ -94,7 +96,8 @@ class FormFile {
 std::string fieldText(http::MultipartReader& parts, const std::string& name) {
     std::string text(4096 + 1, '\0');
     text.resize(parts.readFull(text));
-    if (text.size() > 4096) throw Error(ErrorCode::invalidValue, "The form's field \"" + name + "\" is longer than 4096 bytes.");
+    if (text.size() > 4096)
+        throw Error(ErrorCode::invalidValue, "The form's field \"" + name + "\" is longer than 4096 bytes.");
     return text;
 }
 
@@ -110,16 +113,21 @@ void uploadForm(Services& services, Call& call) {
     while (parts.next()) {
         const std::string field = parts.name();
         if (field == "file") {
-            if (name) throw Error(ErrorCode::invalidValue, "The form has more than one \"file\". Send one a request, or use POST /files/batch.");
+            if (name)
+                throw Error(ErrorCode::invalidValue,
+                            "The form has more than one \"file\". Send one a request, or use POST /files/batch.");
             if (!parts.filename())
-                throw Error(ErrorCode::invalidValue, "The part \"file\" has no file name. Send it as a file (curl -F file=@NAME).");
+                throw Error(ErrorCode::invalidValue,
+                            "The part \"file\" has no file name. Send it as a file (curl -F file=@NAME).");
             name = FileName::parse(*parts.filename());
             content.readFrom(parts, call.request.body->length());
         } else if (field == "folder_id") {
             folder = static_cast<catalog::FileId>(parseId(fieldText(parts, field)));
         } else if (field == "modified_at") {
             const auto time = parseRfc3339(fieldText(parts, field));
-            if (!time) throw Error(ErrorCode::invalidValue, "\"modified_at\" must be a time such as 2026-01-31T12:00:00Z (RFC 3339).");
+            if (!time)
+                throw Error(ErrorCode::invalidValue,
+                            "\"modified_at\" must be a time such as 2026-01-31T12:00:00Z (RFC 3339).");
             modifiedAt = *time;
         } else if (field == "on_conflict") {
             const std::string text = fieldText(parts, field);
@@ -128,7 +136,8 @@ void uploadForm(Services& services, Call& call) {
             policy = parseOnConflict(text);
         } else {
             throw Error(ErrorCode::invalidValue,
-                        "The form's fields are file, folder_id, modified_at and on_conflict; it has another one. Leave it out.");
+                        "The form's fields are file, folder_id, modified_at and on_conflict; it has another one. Leave "
+                        "it out.");
         }
     }
     if (!name) throw Error(ErrorCode::invalidValue, "The form has no \"file\". Send the bytes as the part \"file\".");

@@ -35,7 +35,8 @@ void createUpload(Services& services, Call& call) {
     const Timestamp modifiedAt = body.maybeTime("modified_at").value_or(services.clock());
     const auto conflict = onConflict(body, catalog::OnConflict::version, true);
     body.finish();
-    if (key.empty()) throw Error(ErrorCode::invalidValue, "\"key\" must not be empty: it is how the upload is found again.");
+    if (key.empty())
+        throw Error(ErrorCode::invalidValue, "\"key\" must not be empty: it is how the upload is found again.");
 
     bool created = false;
     const auto upload =
@@ -51,7 +52,8 @@ void createUpload(Services& services, Call& call) {
 
 void listUploads(Services& services, Call& call) {
     Json items = Json::array();
-    for (const catalog::Upload& upload : services.catalog.uploads.list(call.owner(), 1000)) items.push_back(toJson(upload));
+    for (const catalog::Upload& upload : services.catalog.uploads.list(call.owner(), 1000))
+        items.push_back(toJson(upload));
     call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
 }
 
@@ -87,7 +89,8 @@ void putChunk(Services& services, Call& call) {
     (void)call.request.body->readFull({buffer.data(), size});
     const auto chunk = Chunk::verify(announced, std::move(buffer), size);
     if (!chunk)
-        throw Error(ErrorCode::checksumMismatch, "The bytes that arrived do not have the announced SHA-256. Send the chunk again.");
+        throw Error(ErrorCode::checksumMismatch,
+                    "The bytes that arrived do not have the announced SHA-256. Send the chunk again.");
     services.intake.store(call.upload->id, index, *chunk);
     call.sendNothing();
 }

@@ -14,20 +14,23 @@ namespace chunkvault::server {
 
 namespace {
 
-const unsigned char* unsignedBytes(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* unsignedBytes(std::string_view bytes) {
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 void require(bool good, const char* what) {
     if (!good) throw Error(ErrorCode::internal, "An internal error occurred.", std::string("OpenSSL failed: ") + what);
 }
 
 std::string derive(std::string_view secretKey, std::string_view label) {
-    const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr),
-                                                                              EVP_PKEY_CTX_free);
+    const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
+        EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr), EVP_PKEY_CTX_free);
     std::string key(32, '\0');
     std::size_t length = key.size();
     require(context != nullptr && EVP_PKEY_derive_init(context.get()) == 1 &&
                 EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) == 1 &&
-                EVP_PKEY_CTX_set1_hkdf_key(context.get(), unsignedBytes(secretKey), static_cast<int>(secretKey.size())) == 1 &&
+                EVP_PKEY_CTX_set1_hkdf_key(context.get(), unsignedBytes(secretKey),
+                                           static_cast<int>(secretKey.size())) == 1 &&
                 EVP_PKEY_CTX_add1_hkdf_info(context.get(), unsignedBytes(label), static_cast<int>(label.size())) == 1 &&
                 EVP_PKEY_derive(context.get(), reinterpret_cast<unsigned char*>(key.data()), &length) == 1,
             "HKDF");
@@ -39,8 +42,8 @@ std::string derive(std::string_view secretKey, std::string_view label) {
 Sha256Digest hmac(std::string_view key, std::string_view message) {
     std::array<std::uint8_t, Sha256Digest::bytes> value{};
     unsigned int length = 0;
-    require(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), unsignedBytes(message), message.size(), value.data(),
-                 &length) != nullptr,
+    require(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), unsignedBytes(message), message.size(),
+                 value.data(), &length) != nullptr,
             "HMAC");
     return Sha256Digest(value);
 }

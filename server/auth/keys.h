@@ -19,10 +19,10 @@ namespace chunkvault::server {
 struct Keys {
     explicit Keys(std::string_view secretKey);
 
-    std::string accessTokens;   // "chunkvault access tokens v1"
-    std::string uploadTokens;   // "chunkvault upload tokens v1"
-    std::string shareLinks;     // "chunkvault share links v1"
-    std::string shareCookies;   // "chunkvault share cookies v1"
+    std::string accessTokens;  // "chunkvault access tokens v1"
+    std::string uploadTokens;  // "chunkvault upload tokens v1"
+    std::string shareLinks;    // "chunkvault share links v1"
+    std::string shareCookies;  // "chunkvault share cookies v1"
 };
 
 }  // namespace chunkvault::server

@@ -50,7 +50,8 @@ class Passwords::Turn {
     explicit Turn(Passwords& passwords) : passwords_(passwords) {
         std::unique_lock lock(passwords_.mutex_);
         if (passwords_.waiting_ >= passwords_.options_.waiting)
-            throw Error(ErrorCode::unavailable, "Too many sign-ins at this moment. Try again in a few seconds.").retryAfter(3);
+            throw Error(ErrorCode::unavailable, "Too many sign-ins at this moment. Try again in a few seconds.")
+                .retryAfter(3);
         ++passwords_.waiting_;
         passwords_.freed_.wait(lock, [&] { return passwords_.running_ < passwords_.options_.atOnce; });
         --passwords_.waiting_;

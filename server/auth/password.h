@@ -10,9 +10,9 @@
 namespace chunkvault::server {
 
 struct PasswordOptions {
-    int cost = 12;          // bcrypt's; each step doubles the time
-    int atOnce = 2;         // hashes computed at the same time; more wait
-    int waiting = 64;       // requests that may wait; more are refused with unavailable
+    int cost = 12;     // bcrypt's; each step doubles the time
+    int atOnce = 2;    // hashes computed at the same time; more wait
+    int waiting = 64;  // requests that may wait; more are refused with unavailable
 };
 
 // Thread-safe.
@@ -20,7 +20,8 @@ class Passwords {
   public:
     explicit Passwords(const PasswordOptions& options);
 
-    // Throws Error invalidValue unless a new password has 8 characters and at most 72 bytes (what bcrypt reads), without NUL.
+    // Throws Error invalidValue unless a new password has 8 characters and at most 72 bytes (what bcrypt reads),
+    // without NUL.
     static void check(std::string_view password);
 
     // "$2b$..." (bcrypt by crypt_r). Throws like check would for what bcrypt cannot take.

@@ -9,8 +9,8 @@ namespace chunkvault::server {
 
 using storagenode::DiskChunkStore;
 
-LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes, std::size_t quorum,
-                         Warn warn)
+LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes,
+                         std::size_t quorum, Warn warn)
     : chunks_(chunks), reserveBytes_(reserveBytes), warn_(std::move(warn)) {
     const std::string vaultId = chunks_.vaultId();
     const auto known = chunks_.stores();
@@ -33,19 +33,22 @@ LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>
         stores_.push_back(std::move(local));
     }
     if (usable < quorum)
-        throw Error(ErrorCode::unavailable, "Only " + std::to_string(usable) + " of " + std::to_string(paths.size()) +
-                                                " storage folders can be used; " + std::to_string(quorum) +
-                                                " are needed. First problem: " + std::ranges::find_if(stores_, [](const Local& local) {
-                                                    return !local.problem.empty();
-                                                })->problem);
+        throw Error(
+            ErrorCode::unavailable,
+            "Only " + std::to_string(usable) + " of " + std::to_string(paths.size()) +
+                " storage folders can be used; " + std::to_string(quorum) + " are needed. First problem: " +
+                std::ranges::find_if(stores_, [](const Local& local) { return !local.problem.empty(); })->problem);
 }
 
 void LocalStores::open(Local& local, const std::string& vaultId, bool knownBefore, std::int64_t reserveBytes) {
     auto disk = storagenode::makePosixDisk(local.path);
     if (!DiskChunkStore::isFormatted(*disk)) {
         if (knownBefore)
-            throw Error(ErrorCode::unavailable, local.path + " has no vault.json: is its disk mounted? If the disk was replaced, run: "
-                                                             "chunkvault-server admin format-store " + local.nodeId);
+            throw Error(ErrorCode::unavailable,
+                        local.path +
+                            " has no vault.json: is its disk mounted? If the disk was replaced, run: "
+                            "chunkvault-server admin format-store " +
+                            local.nodeId);
         (void)DiskChunkStore::format(*disk, vaultId, local.nodeId);
     }
     local.store = DiskChunkStore::open(std::move(disk), vaultId, static_cast<std::uint64_t>(reserveBytes));
@@ -54,16 +57,20 @@ void LocalStores::open(Local& local, const std::string& vaultId, bool knownBefor
     local.freeBytes = static_cast<std::int64_t>(space.freeBytes);
     const auto& identity = local.store->identity();
     if (identity.nodeId != local.nodeId)
-        throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId + ", but stands in the place of " + local.nodeId +
+        throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId +
+                                             ", but stands in the place of " + local.nodeId +
                                              " in STORAGE_PATHS. Put the folders into their old order.");
-    local.row = chunks_.registerStore({local.nodeId, identity.storeId, local.nodeId, "", local.capacityBytes, local.freeBytes});
+    local.row =
+        chunks_.registerStore({local.nodeId, identity.storeId, local.nodeId, "", local.capacityBytes, local.freeBytes});
 }
 
 std::vector<worker::LiveStore> LocalStores::live() const {
     const std::lock_guard lock(mutex_);
     std::vector<worker::LiveStore> live;
     for (const Local& local : stores_)
-        if (local.problem.empty()) live.push_back({local.row, local.store, local.nodeId, local.capacityBytes, local.freeBytes > reserveBytes_});
+        if (local.problem.empty())
+            live.push_back(
+                {local.row, local.store, local.nodeId, local.capacityBytes, local.freeBytes > reserveBytes_});
     return live;
 }
 
@@ -98,10 +105,12 @@ bool LocalStores::check() {
         } catch (const Error& error) {
             local.problem = error.publicMessage();
         }
-        changed = changed || before.empty() != local.problem.empty() || acceptedBefore != (local.freeBytes > reserveBytes_);
+        changed =
+            changed || before.empty() != local.problem.empty() || acceptedBefore != (local.freeBytes > reserveBytes_);
         if (before.empty() && !local.problem.empty()) warn_(local.nodeId, local.problem);
         if (before.empty() != local.problem.empty())
-            chunks_.setStoreState(local.row, local.problem.empty() ? catalog::StoreState::up : catalog::StoreState::down);
+            chunks_.setStoreState(local.row,
+                                  local.problem.empty() ? catalog::StoreState::up : catalog::StoreState::down);
         if (local.problem.empty()) chunks_.reportSpace(local.row, local.capacityBytes, local.freeBytes);
     }
     return changed;

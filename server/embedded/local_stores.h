@@ -23,10 +23,10 @@ class LocalStores {
     using Warn = std::function<void(const std::string& node, const std::string& what)>;
 
     // Formats folders that this vault has never used; opens the others. A folder that was used but has lost its marker
-    // is left alone: its disk is not mounted, or it was replaced (see format). Throws Error when another server uses one
-    // of them, or fewer than quorum can be used.
-    LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes, std::size_t quorum,
-                Warn warn);
+    // is left alone: its disk is not mounted, or it was replaced (see format). Throws Error when another server uses
+    // one of them, or fewer than quorum can be used.
+    LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes,
+                std::size_t quorum, Warn warn);
 
     [[nodiscard]] std::vector<worker::LiveStore> live() const;
     [[nodiscard]] std::vector<Replica> replicas() const;

@@ -60,7 +60,9 @@ int intOf(const process::Config& config, std::string_view name, std::int64_t min
     return static_cast<int>(config.integer(name, min, max));
 }
 
-bool isLoopback(const std::string& host) { return host.starts_with("127.") || host == "localhost" || host == "::1" || host == "[::1]"; }
+bool isLoopback(const std::string& host) {
+    return host.starts_with("127.") || host == "localhost" || host == "::1" || host == "[::1]";
+}
 
 }  // namespace
 
@@ -72,7 +74,8 @@ Settings::Settings(const process::Config& config) {
     http.port = static_cast<std::uint16_t>(config.integer("PORT", 0, 65535));
     http.tlsCert = config.text("TLS_CERT");
     http.tlsKey = config.text("TLS_KEY");
-    if (http.tlsCert.empty() != http.tlsKey.empty()) throw Error(ErrorCode::invalidValue, "TLS_CERT and TLS_KEY go together: set both or none.");
+    if (http.tlsCert.empty() != http.tlsKey.empty())
+        throw Error(ErrorCode::invalidValue, "TLS_CERT and TLS_KEY go together: set both or none.");
     http.trustedProxies = config.list("TRUSTED_PROXIES");
     http.maxConnections = static_cast<std::size_t>(config.integer("MAX_CONNECTIONS", 10, 100'000));
     http.headerTimeout = durationOf(config, "HEADER_TIMEOUT", 100ms, 10min);
@@ -82,21 +85,26 @@ Settings::Settings(const process::Config& config) {
 
     const bool database = config.given("DATABASE_URL"), redis = config.given("REDIS_URL");
     if (database != redis)
-        throw Error(ErrorCode::invalidValue, std::string(database ? "REDIS_URL" : "DATABASE_URL") +
-                                                 " is missing: a cluster needs both DATABASE_URL and REDIS_URL, a single server neither.");
+        throw Error(ErrorCode::invalidValue,
+                    std::string(database ? "REDIS_URL" : "DATABASE_URL") +
+                        " is missing: a cluster needs both DATABASE_URL and REDIS_URL, a single server neither.");
     if (database)
-        throw Error(ErrorCode::invalidValue, "DATABASE_URL is set, but this version runs on a single machine only. Unset DATABASE_URL and REDIS_URL.");
+        throw Error(
+            ErrorCode::invalidValue,
+            "DATABASE_URL is set, but this version runs on a single machine only. Unset DATABASE_URL and REDIS_URL.");
 
     dataDir = config.text("DATA_DIR");
     storagePaths = config.list("STORAGE_PATHS");
     if (storagePaths.empty())
         for (const char* name : {"store-1", "store-2", "store-3"}) storagePaths.push_back(dataDir + "/stores/" + name);
     secretKey = config.text("SECRET_KEY");
-    if (!secretKey.empty() && secretKey.size() < 32) throw Error(ErrorCode::invalidValue, "SECRET_KEY must have at least 32 characters.");
+    if (!secretKey.empty() && secretKey.size() < 32)
+        throw Error(ErrorCode::invalidValue, "SECRET_KEY must have at least 32 characters.");
     adminPassword = config.text("ADMIN_PASSWORD");
     if (adminPassword.empty()) {
         if (!isLoopback(http.host))
-            throw Error(ErrorCode::invalidValue, "ADMIN_PASSWORD is missing: it is needed when HOST is not a loopback address.");
+            throw Error(ErrorCode::invalidValue,
+                        "ADMIN_PASSWORD is missing: it is needed when HOST is not a loopback address.");
         adminPassword = "admin123";
     }
 
@@ -105,8 +113,9 @@ Settings::Settings(const process::Config& config) {
     if (replication.writeQuorum > replication.replicationFactor)
         throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
     if (storagePaths.size() < replication.replicationFactor)
-        throw Error(ErrorCode::invalidValue, "STORAGE_PATHS has fewer folders than REPLICATION_FACTOR asks for copies: name " +
-                                                 std::to_string(replication.replicationFactor) + " or lower REPLICATION_FACTOR.");
+        throw Error(ErrorCode::invalidValue,
+                    "STORAGE_PATHS has fewer folders than REPLICATION_FACTOR asks for copies: name " +
+                        std::to_string(replication.replicationFactor) + " or lower REPLICATION_FACTOR.");
 
     api.publicUrl = config.text("PUBLIC_URL");
     while (api.publicUrl.ends_with('/')) api.publicUrl.pop_back();

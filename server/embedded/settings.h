@@ -37,7 +37,7 @@ struct Settings {
     std::string adminPassword;              // of the first start
     int accessTokenS = 900;
     std::size_t chunkBuffers = 16;
-    std::int64_t reserveBytes = 0;          // free space that stores leave
+    std::int64_t reserveBytes = 0;  // free space that stores leave
     std::size_t cacheBytes = 0;
     std::string logLevel;
     bool logRequests = true;

@@ -14,8 +14,8 @@ class ReplicatedChunkStore;
 
 class ChunkIntake {
   public:
-    // Both must outlive this. onDegraded is told of a chunk that has its quorum but not all its copies, after the client's
-    // request can be answered.
+    // Both must outlive this. onDegraded is told of a chunk that has its quorum but not all its copies, after the
+    // client's request can be answered.
     ChunkIntake(catalog::Uploads& uploads, ReplicatedChunkStore& stores, int replicationFactor,
                 std::function<void(catalog::ChunkRow)> onDegraded);
 

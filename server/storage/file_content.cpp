@@ -21,8 +21,7 @@ std::optional<FileContent::Slice> FileContent::Reader::next() {
     if (found == nullptr) return std::nullopt;
     const catalog::ContentChunk part = *found;
     const auto size = static_cast<std::size_t>(part.length);
-    Chunk chunk = ahead_.valid() ? ahead_.get()
-                                 : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
+    Chunk chunk = ahead_.valid() ? ahead_.get() : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
     Slice slice = cut(part, std::move(chunk));
     window_.pop_front();
     at_ += static_cast<std::int64_t>(slice.size);
@@ -34,8 +33,11 @@ const catalog::ContentChunk* FileContent::Reader::upcoming() {
     if (at_ >= end_) return nullptr;
     if (window_.empty()) {
         for (auto& part : home_.chunks_.layout(content_, at_, windowChunks)) window_.push_back(std::move(part));
-        const bool fits = !window_.empty() && window_.front().offset <= at_ && at_ < window_.front().offset + window_.front().length;
-        if (!fits) throw Error(ErrorCode::gone, "The file was deleted while it was read.", "content without chunks at an offset");
+        const bool fits =
+            !window_.empty() && window_.front().offset <= at_ && at_ < window_.front().offset + window_.front().length;
+        if (!fits)
+            throw Error(ErrorCode::gone, "The file was deleted while it was read.",
+                        "content without chunks at an offset");
     }
     return &window_.front();
 }

@@ -1,4 +1,5 @@
-// Content and range -> bytes, for every door: downloads, shares, later ZIP. Thread-safe; a Reader belongs to one thread.
+// Content and range -> bytes, for every door: downloads, shares, later ZIP. Thread-safe; a Reader belongs to one
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,7 @@ class FileContent {
 
         FileContent& home_;
         catalog::ContentId content_;
-        std::int64_t at_;   // where the next slice begins
+        std::int64_t at_;  // where the next slice begins
         std::int64_t end_;
         std::deque<catalog::ContentChunk> window_;  // of the layout, from at_ on
         std::future<Chunk> ahead_;                  // of window_.front()

@@ -24,13 +24,15 @@ class ChunksTest : public VaultTest {
 
 TEST_P(ChunksTest, LayOutAContentFromAnyOffset) {
     const User alice = makeUser("alice");
-    const std::string content = std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'a') + std::string(30, 'c');
+    const std::string content =
+        std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'a') + std::string(30, 'c');
     const CommittedFile file = put(alice, "f", content);
     const auto offsets = [&](std::int64_t from, int limit) {
         std::vector<std::int64_t> found;
         for (const ContentChunk& chunk : chunks.layout(*file.entry.content, from, limit)) {
             EXPECT_THAT(chunk.stores, UnorderedElementsAre(stores[0], stores[1], stores[2]));
-            EXPECT_EQ(chunk.id, ChunkId::of(content.substr(static_cast<std::size_t>(chunk.offset), static_cast<std::size_t>(chunk.length))));
+            EXPECT_EQ(chunk.id, ChunkId::of(content.substr(static_cast<std::size_t>(chunk.offset),
+                                                           static_cast<std::size_t>(chunk.length))));
             found.push_back(chunk.offset);
         }
         return found;
@@ -130,7 +132,8 @@ TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
     EXPECT_FALSE(chunks.beginRemove(row));
     tree.moveToTrash(alice.id, file);
     tree.purge(alice.id, file);
-    while (tree.purgeStep(100) > 0) {}
+    while (tree.purgeStep(100) > 0) {
+    }
     ASSERT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), SizeIs(1));
     EXPECT_THAT(chunks.unreferenced(0, ChunkRow{0}, 10), IsEmpty());
     const auto generation = chunks.beginRemove(row);
@@ -146,7 +149,8 @@ TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
     const ChunkRow row = only().row;
     tree.moveToTrash(alice.id, file);
     tree.purge(alice.id, file);
-    while (tree.purgeStep(100) > 0) {}
+    while (tree.purgeStep(100) > 0) {
+    }
     ASSERT_EQ(chunks.beginRemove(row), 2);
 
     const Upload upload = uploads.create(alice.id, newUpload(alice, "again", "f", "x"));
@@ -156,7 +160,8 @@ TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
     EXPECT_EQ(pinned.generation, 3);
     EXPECT_FALSE(chunks.finishRemove(row, 2));
     EXPECT_FALSE(chunks.beginRemove(row));
-    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }), ErrorCode::uploadIncomplete);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }),
+              ErrorCode::uploadIncomplete);
     uploads.stored(upload.id, {0, pinned.row, pinned.generation, stores});
     EXPECT_EQ(uploads.commit(upload.id, rootOfText("x"), std::nullopt).entry.size, 1);
 }
@@ -179,7 +184,8 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
     std::thread collector([&] {
         while (!ending)
             for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
-                if (const auto generation = chunks.beginRemove(chunk.row)) (void)chunks.finishRemove(chunk.row, *generation);
+                if (const auto generation = chunks.beginRemove(chunk.row))
+                    (void)chunks.finishRemove(chunk.row, *generation);
     });
     for (int i = 0; i < 60; ++i) {
         const CommittedFile file = put(alice, "f", "the same bytes");

@@ -95,7 +95,8 @@ TEST_P(UploadsTest, LiveSevenDaysAfterTheirLastByte) {
     send(upload.id, cut(content)[1]);
     time.advance((24 * 7) * hourUs);
     EXPECT_EQ(errorOf([&] { (void)uploads.pin(upload.id, cut(content)[0]); }), ErrorCode::uploadExpired);
-    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadExpired);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }),
+              ErrorCode::uploadExpired);
     EXPECT_EQ(uploads.expire(100), 1);
     EXPECT_EQ(uploads.expire(100), 0);
     EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
@@ -138,7 +139,8 @@ TEST_P(UploadsTest, NeedNoBytesOfWhatTheOwnerHasAlready) {
     // A known hash is not a key: who has not the bytes is asked for all of them.
     const Upload bobs = uploads.create(bob.id, newUpload(bob, "k", "b", content));
     EXPECT_THAT(uploads.have(bobs.id, cut(content)), ElementsAre(0, 1, 2, 3));
-    EXPECT_EQ(errorOf([&] { (void)uploads.commit(bobs.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadIncomplete);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(bobs.id, rootOfText(content), std::nullopt); }),
+              ErrorCode::uploadIncomplete);
 }
 
 TEST_P(UploadsTest, AskAgainForChunksThatLostTheirQuorum) {
@@ -150,7 +152,8 @@ TEST_P(UploadsTest, AskAgainForChunksThatLostTheirQuorum) {
     EXPECT_THAT(uploads.have(upload.id, cut(content)), IsEmpty());
     chunks.setStoreState(stores[1], StoreState::down);
     EXPECT_THAT(uploads.have(upload.id, cut(content)), ElementsAre(0, 1));
-    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }), ErrorCode::uploadIncomplete);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText(content), std::nullopt); }),
+              ErrorCode::uploadIncomplete);
     chunks.setStoreState(stores[1], StoreState::up);
     EXPECT_NO_THROW((void)uploads.commit(upload.id, rootOfText(content), std::nullopt));
 }
@@ -160,7 +163,8 @@ TEST_P(UploadsTest, RefuseChunksThatDoNotFit) {
     const std::string content = text(250);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
     const ChunkId id = ChunkId::of(content);
-    for (const DeclaredChunk& bad : {DeclaredChunk{-1, 100, id}, {3, 100, id}, {0, 99, id}, {0, 101, id}, {2, 100, id}, {INT64_MAX, 1, id}}) {
+    for (const DeclaredChunk& bad :
+         {DeclaredChunk{-1, 100, id}, {3, 100, id}, {0, 99, id}, {0, 101, id}, {2, 100, id}, {INT64_MAX, 1, id}}) {
         EXPECT_EQ(errorOf([&] { (void)uploads.pin(upload.id, bad); }), ErrorCode::invalidValue) << bad.index;
         EXPECT_EQ(errorOf([&] { (void)uploads.have(upload.id, {&bad, 1}); }), ErrorCode::invalidValue) << bad.index;
     }
@@ -186,7 +190,8 @@ TEST_P(UploadsTest, RefuseAnotherRoot) {
     const std::string content = text(150);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
     sendAll(upload.id, content);
-    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }), ErrorCode::checksumMismatch);
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }),
+              ErrorCode::checksumMismatch);
     EXPECT_NO_THROW((void)uploads.commit(upload.id, rootOfText(content), std::nullopt));
 }
 
@@ -242,7 +247,8 @@ TEST_P(UploadsTest, FollowTheirPolicyOnConflict) {
 TEST_P(UploadsTest, OfANameThatAppearedMeanwhileBecomeAVersionAndTakeTheirLinksAlong) {
     const User alice = makeUser("alice");
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "slow"));
-    const Share share = shares.create(alice.id, {.file = upload.file}, "salt", [](ShareId) { return ChunkId::of(std::string_view("t")); });
+    const Share share = shares.create(alice.id, {.file = upload.file}, "salt",
+                                      [](ShareId) { return ChunkId::of(std::string_view("t")); });
     const FileId quick = put(alice, "a", "quick").entry.id;
     ASSERT_NE(quick, upload.file);
     sendAll(upload.id, "slow");
@@ -255,7 +261,8 @@ TEST_P(UploadsTest, OfANameThatAppearedMeanwhileBecomeAVersionAndTakeTheirLinksA
 TEST_P(UploadsTest, LeaveTheLinksOfAFileThatWasRenamedMeanwhile) {
     const User alice = makeUser("alice");
     const FileId file = put(alice, "a", "one").entry.id;
-    const Share share = shares.create(alice.id, {.file = file}, "salt", [](ShareId) { return ChunkId::of(std::string_view("t")); });
+    const Share share =
+        shares.create(alice.id, {.file = file}, "salt", [](ShareId) { return ChunkId::of(std::string_view("t")); });
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "two"));
     ASSERT_EQ(upload.file, file);
     (void)tree.change(alice.id, file, {.name = FileName::parse("b")});
@@ -278,7 +285,8 @@ TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
     accounts.setQuota(alice.id, 100);
     const std::string sixty = text(60);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", sixty));
-    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, newUpload(alice, "l", "b", text(41))); }), ErrorCode::quotaExceeded);
+    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, newUpload(alice, "l", "b", text(41))); }),
+              ErrorCode::quotaExceeded);
     EXPECT_EQ(errorOf([&] { (void)putAtOnce(alice, "b", text(41)); }), ErrorCode::quotaExceeded);
     EXPECT_TRUE(putAtOnce(alice, "b", text(40)).file);
     sendAll(upload.id, sixty);
@@ -297,7 +305,8 @@ TEST_P(UploadsTest, AtOnceNeverExceedTheQuota) {
         threads.emplace_back([&, t] {
             for (int i = 0; i < 3; ++i) try {
                     const std::string content = text(10, static_cast<char>('a' + t)) + std::to_string(i);
-                    done += putAtOnce(alice, "f" + std::to_string(t) + std::to_string(i), content.substr(1)).file.has_value();
+                    done += putAtOnce(alice, "f" + std::to_string(t) + std::to_string(i), content.substr(1))
+                                .file.has_value();
                 } catch (const Error& error) {
                     EXPECT_EQ(error.code(), ErrorCode::quotaExceeded) << error.what();
                     ++refused;
@@ -329,16 +338,24 @@ TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
     std::vector<PinnedChunk> pinned;
     const UploadId intake = uploads.openIntake(alice.id, cut(content), pinned);
     const std::vector<StoredChunk> stored{{0, pinned[0].row, pinned[0].generation, stores}};
-    const auto file = [&](std::vector<FileName> folders, const std::string& name, OnConflict policy, std::int64_t count = 1) {
-        return NewFile{alice.root, std::move(folders), FileName::parse(name), count == 1 ? static_cast<std::int64_t>(content.size()) : 5,
-                       0, count, ChunkId::of(content), time.now(), policy};
+    const auto file = [&](std::vector<FileName> folders, const std::string& name, OnConflict policy,
+                          std::int64_t count = 1) {
+        return NewFile{alice.root,
+                       std::move(folders),
+                       FileName::parse(name),
+                       count == 1 ? static_cast<std::int64_t>(content.size()) : 5,
+                       0,
+                       count,
+                       ChunkId::of(content),
+                       time.now(),
+                       policy};
     };
-    const auto outcomes = uploads.commitFiles(intake, stored,
-                                              std::vector{file({FileName::parse("x"), FileName::parse("y")}, "a", OnConflict::fail),
-                                                          file({FileName::parse("X"), FileName::parse("y")}, "A", OnConflict::fail),
-                                                          file({}, "short", OnConflict::fail, 2),
-                                                          file({FileName::parse("x")}, "b", OnConflict::fail),
-                                                          file({FileName::parse("x"), FileName::parse("b")}, "c", OnConflict::fail)});
+    const auto outcomes = uploads.commitFiles(
+        intake, stored,
+        std::vector{file({FileName::parse("x"), FileName::parse("y")}, "a", OnConflict::fail),
+                    file({FileName::parse("X"), FileName::parse("y")}, "A", OnConflict::fail),
+                    file({}, "short", OnConflict::fail, 2), file({FileName::parse("x")}, "b", OnConflict::fail),
+                    file({FileName::parse("x"), FileName::parse("b")}, "c", OnConflict::fail)});
     ASSERT_EQ(outcomes.size(), 5u);
     EXPECT_TRUE(outcomes[0].file);
     EXPECT_EQ(outcomes[1].error->code(), ErrorCode::nameTaken);
@@ -354,7 +371,10 @@ TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {
     const User alice = makeUser("alice");
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
     const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
-    EXPECT_EQ(errorOf([&] { uploads.stored(upload.id, {0, pinned.row, pinned.generation, {stores[0]}}); }), ErrorCode::unavailable);
+    EXPECT_EQ(errorOf([&] {
+                  uploads.stored(upload.id, {0, pinned.row, pinned.generation, {stores[0]}});
+              }),
+              ErrorCode::unavailable);
     EXPECT_THAT(uploads.have(upload.id, cut("x")), ElementsAre(0));
 }
 
@@ -372,7 +392,8 @@ TEST_P(LostCommitTest, IsResolvedByTheUploadsOwnRow) {
         session.script(
             "CREATE SEQUENCE commits;"
             "CREATE FUNCTION end_first() RETURNS trigger AS $$ BEGIN"
-            "  IF nextval('commits') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END $$ LANGUAGE plpgsql;"
+            "  IF nextval('commits') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END "
+            "$$ LANGUAGE plpgsql;"
             "CREATE CONSTRAINT TRIGGER end_first AFTER INSERT ON versions DEFERRABLE INITIALLY DEFERRED"
             "  FOR EACH ROW EXECUTE FUNCTION end_first()");
     });
@@ -383,7 +404,9 @@ TEST_P(LostCommitTest, IsResolvedByTheUploadsOwnRow) {
     EXPECT_EQ(number("SELECT last_value FROM commits"), 2);
     EXPECT_EQ(accounts.find(alice.id)->used, 150);
     // The fixture empties tables only.
-    database().write([](Session& session) { session.script("DROP TRIGGER end_first ON versions; DROP FUNCTION end_first; DROP SEQUENCE commits"); });
+    database().write([](Session& session) {
+        session.script("DROP TRIGGER end_first ON versions; DROP FUNCTION end_first; DROP SEQUENCE commits");
+    });
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, LostCommitTest, testing::Values(EngineKind::postgres), nameOfEngine);

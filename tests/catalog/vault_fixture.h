@@ -20,7 +20,8 @@ class VaultTest : public CatalogTest {
     static constexpr std::int64_t quota = 10'000;
 
     VaultTest() {
-        for (const char* node : {"a", "b", "c"}) stores.push_back(chunks.registerStore({node, std::string("uuid-") + node, node, "", 1000, 900}));
+        for (const char* node : {"a", "b", "c"})
+            stores.push_back(chunks.registerStore({node, std::string("uuid-") + node, node, "", 1000, 900}));
     }
 
     // Whatever a test did, what users have used is what their rows sum up to.
@@ -36,7 +37,8 @@ class VaultTest : public CatalogTest {
         std::vector<DeclaredChunk> cutChunks;
         for (std::size_t at = 0; at < text.size(); at += chunkSize) {
             const std::string piece = text.substr(at, chunkSize);
-            cutChunks.push_back({static_cast<std::int64_t>(cutChunks.size()), static_cast<std::int64_t>(piece.size()), ChunkId::of(piece)});
+            cutChunks.push_back({static_cast<std::int64_t>(cutChunks.size()), static_cast<std::int64_t>(piece.size()),
+                                 ChunkId::of(piece)});
         }
         return cutChunks;
     }
@@ -45,8 +47,8 @@ class VaultTest : public CatalogTest {
         for (const DeclaredChunk& chunk : cut(text)) root.add(static_cast<std::uint64_t>(chunk.length), chunk.id);
         return root.finish();
     }
-    [[nodiscard]] NewUpload newUpload(const User& user, const std::string& key, const std::string& name, const std::string& text,
-                                      OnConflict policy = OnConflict::version) {
+    [[nodiscard]] NewUpload newUpload(const User& user, const std::string& key, const std::string& name,
+                                      const std::string& text, OnConflict policy = OnConflict::version) {
         return {key, user.root, FileName::parse(name), static_cast<std::int64_t>(text.size()), time.now(), policy};
     }
     void send(UploadId upload, const DeclaredChunk& chunk) {
@@ -57,20 +59,30 @@ class VaultTest : public CatalogTest {
         for (const DeclaredChunk& chunk : cut(text)) send(upload, chunk);
     }
     // A whole upload.
-    CommittedFile put(const User& user, const std::string& name, const std::string& text, OnConflict policy = OnConflict::version) {
-        const Upload upload = uploads.create(user.id, newUpload(user, "key-" + std::to_string(++keys_), name, text, policy));
+    CommittedFile put(const User& user, const std::string& name, const std::string& text,
+                      OnConflict policy = OnConflict::version) {
+        const Upload upload =
+            uploads.create(user.id, newUpload(user, "key-" + std::to_string(++keys_), name, text, policy));
         sendAll(upload.id, text);
         return uploads.commit(upload.id, rootOfText(text), std::nullopt);
     }
     // The same through one request, as form and batch do.
-    FileOutcome putAtOnce(const User& user, const std::string& name, const std::string& text, OnConflict policy = OnConflict::version) {
+    FileOutcome putAtOnce(const User& user, const std::string& name, const std::string& text,
+                          OnConflict policy = OnConflict::version) {
         std::vector<PinnedChunk> pinned;
         const auto declared = cut(text);
         const UploadId intake = uploads.openIntake(user.id, declared, pinned);
         std::vector<StoredChunk> stored;
         for (const PinnedChunk& pin : pinned) stored.push_back({pin.index, pin.row, pin.generation, stores});
-        const NewFile file{user.root, {}, FileName::parse(name), static_cast<std::int64_t>(text.size()), 0,
-                           static_cast<std::int64_t>(declared.size()), ChunkId::of(text), time.now(), policy};
+        const NewFile file{user.root,
+                           {},
+                           FileName::parse(name),
+                           static_cast<std::int64_t>(text.size()),
+                           0,
+                           static_cast<std::int64_t>(declared.size()),
+                           ChunkId::of(text),
+                           time.now(),
+                           policy};
         return std::move(uploads.commitFiles(intake, stored, {&file, 1}).front());
     }
 

@@ -1,3 +1,5 @@
+#include "common/chunk/chunk.h"
+
 #include <cstring>
 #include <future>
 #include <thread>
@@ -5,7 +7,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/chunk/chunk.h"
 #include "common/chunk/manifest.h"
 #include "common/error/error.h"
 
@@ -83,7 +84,8 @@ TEST(ChunkBuffers, GoOnAfterAWaiterGaveUp) {
     ChunkBuffers buffers(1, 100);
     auto held = std::make_unique<ChunkBuffer>(buffers.acquire(100));
     EXPECT_THROW((void)buffers.acquire(50, milliseconds(1)), Error);
-    auto waiting = std::async(std::launch::async, [&] { return buffers.acquire(50, std::chrono::seconds(30)).capacity(); });
+    auto waiting =
+        std::async(std::launch::async, [&] { return buffers.acquire(50, std::chrono::seconds(30)).capacity(); });
     while (buffers.waits() < 2) std::this_thread::yield();
     held.reset();
     EXPECT_GE(waiting.get(), 50u);

@@ -1,9 +1,10 @@
+#include "common/wire/json.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/error/error.h"
 #include "common/wire/error_table.h"
-#include "common/wire/json.h"
 
 namespace chunkvault::wire {
 namespace {
@@ -34,7 +35,8 @@ TEST(Json, ThatIsNestedDeeplyIsRefusedWithoutHarm) {
 }
 
 TEST(ObjectReader, NamesTheFieldThatIsWrong) {
-    const Json document = parseJson(R"({"text": "abc", "number": 7, "big": 9223372036854775808, "half": 1.5, "flag": true,
+    const Json document =
+        parseJson(R"({"text": "abc", "number": 7, "big": 9223372036854775808, "half": 1.5, "flag": true,
                                         "time": "yesterday", "hash": "12", "list": [1, 2, 3], "nothing": null})");
     ObjectReader reader(document, "files[2]");
     const auto refused = [&](auto&& get) { return messageOf(ErrorCode::invalidValue, get); };

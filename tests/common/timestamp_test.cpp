@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "common/wire/timestamp.h"
+
+#include <gtest/gtest.h>
 
 namespace chunkvault {
 namespace {

@@ -30,8 +30,10 @@ ErrorCode codeOf(const std::function<void()>& work) {
 
 TEST(Cursor, GoesThereAndBack) {
     for (const auto sort : {catalog::SortBy::name, catalog::SortBy::size, catalog::SortBy::modifiedAt})
-        for (const std::string& name : {std::string(), std::string("a,b"), std::string("naïve — 名前.txt"), std::string(255, 'x')})
-            for (const std::int64_t number : {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::max()}) {
+        for (const std::string& name :
+             {std::string(), std::string("a,b"), std::string("naïve — 名前.txt"), std::string(255, 'x')})
+            for (const std::int64_t number :
+                 {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::max()}) {
                 const Cursor cursor{sort, name.empty(), {catalog::Kind::file, name, number, catalog::FileId{77}}};
                 const Cursor back = decodeCursor(encodeCursor(cursor));
                 EXPECT_EQ(back.sort, sort);
@@ -43,9 +45,11 @@ TEST(Cursor, GoesThereAndBack) {
 }
 
 TEST(Cursor, ThatNoListGaveIsRefused) {
-    for (const std::string& bad : {std::string(), std::string("x"), std::string("!!!"), toBase64Url("na"), toBase64Url("xai1,2,a"), toBase64Url("nxi1,2,a"),
-                                   toBase64Url("nax1,2,a"), toBase64Url("nai1"), toBase64Url("nai1,2"), toBase64Url("naia,2,b"), toBase64Url("nai1,99999999999999999999,b"),
-                                   toBase64Url(std::string("nai1,2,a\0b", 10)), std::string(5000, 'a')})
+    for (const std::string& bad :
+         {std::string(), std::string("x"), std::string("!!!"), toBase64Url("na"), toBase64Url("xai1,2,a"),
+          toBase64Url("nxi1,2,a"), toBase64Url("nax1,2,a"), toBase64Url("nai1"), toBase64Url("nai1,2"),
+          toBase64Url("naia,2,b"), toBase64Url("nai1,99999999999999999999,b"),
+          toBase64Url(std::string("nai1,2,a\0b", 10)), std::string(5000, 'a')})
         EXPECT_EQ(codeOf([&] { (void)decodeCursor(bad); }), ErrorCode::invalidValue) << bad;
 }
 
@@ -64,7 +68,8 @@ TEST(ContentDigest, IsReadFromItsStructuredForm) {
     EXPECT_EQ(contentDigest(request), digest);
     request.headers = {{"Content-Digest", "sha-512=:AAAA:, " + good}};
     EXPECT_EQ(contentDigest(request), digest);
-    for (const std::string& bad : {std::string(), std::string("sha-256=abc"), std::string("sha-256=:abc:"), std::string("sha-256=:"), "md5" + good.substr(7), good.substr(0, 30)}) {
+    for (const std::string& bad : {std::string(), std::string("sha-256=abc"), std::string("sha-256=:abc:"),
+                                   std::string("sha-256=:"), "md5" + good.substr(7), good.substr(0, 30)}) {
         request.headers = {{"Content-Digest", bad}};
         EXPECT_EQ(codeOf([&] { (void)contentDigest(request); }), ErrorCode::invalidValue) << bad;
     }
@@ -76,9 +81,12 @@ std::string batchOf(const std::string& file) { return R"({"files":[)" + file + "
 const std::string someHash(64, 'a');
 
 TEST(BatchHeader, SaysWhatComes) {
-    const BatchHeader header = parseBatchHeader(R"({"folder_id": "7", "files": [
-        {"path": "a/b/c.txt", "size": 3, "hash": ")" + someHash + R"(", "modified_at": "2026-01-01T00:00:00Z", "on_conflict": "keep_both"},
-        {"path": "d", "size": 0, "hash": ")" + someHash + R"("}]})");
+    const BatchHeader header =
+        parseBatchHeader(R"({"folder_id": "7", "files": [
+        {"path": "a/b/c.txt", "size": 3, "hash": ")" +
+                         someHash + R"(", "modified_at": "2026-01-01T00:00:00Z", "on_conflict": "keep_both"},
+        {"path": "d", "size": 0, "hash": ")" +
+                         someHash + R"("}]})");
     EXPECT_EQ(header.folderId, "7");
     ASSERT_EQ(header.files.size(), 2u);
     EXPECT_EQ(header.files[0].path.size(), 3u);
@@ -90,17 +98,20 @@ TEST(BatchHeader, SaysWhatComes) {
 
 TEST(BatchHeader, RefusesABadPathForItsFileOnly) {
     for (const char* path : {"../x", "/x", "x/", "a//b", "", ".", "a\\u0000b"}) {
-        const BatchHeader header = parseBatchHeader(batchOf(std::string(R"({"path": ")") + path + R"(", "size": 1, "hash": ")" + someHash + "\"}"));
+        const BatchHeader header = parseBatchHeader(
+            batchOf(std::string(R"({"path": ")") + path + R"(", "size": 1, "hash": ")" + someHash + "\"}"));
         EXPECT_TRUE(header.files[0].refused) << path;
     }
 }
 
 TEST(BatchHeader, ThatIsMalformedIsRefusedWhole) {
     const std::string good = R"({"path": "a", "size": 1, "hash": ")" + someHash + "\"}";
-    for (const std::string& bad : {std::string("[]"), std::string("{}"), std::string(R"({"files":[]})"), batchOf("1"), batchOf(R"({"path":"a","size":1})"),
-                                   batchOf(R"({"path":"a","size":-1,"hash":")" + someHash + "\"}"), batchOf(R"({"path":"a","size":1,"hash":"x"})"),
-                                   batchOf(R"({"path":"a","size":1,"hash":")" + someHash + R"(","on_conflict":"x"})"), batchOf(good + ",{}"),
-                                   R"({"files":[)" + good + R"(],"more":1})"})
+    for (const std::string& bad :
+         {std::string("[]"), std::string("{}"), std::string(R"({"files":[]})"), batchOf("1"),
+          batchOf(R"({"path":"a","size":1})"), batchOf(R"({"path":"a","size":-1,"hash":")" + someHash + "\"}"),
+          batchOf(R"({"path":"a","size":1,"hash":"x"})"),
+          batchOf(R"({"path":"a","size":1,"hash":")" + someHash + R"(","on_conflict":"x"})"), batchOf(good + ",{}"),
+          R"({"files":[)" + good + R"(],"more":1})"})
         EXPECT_EQ(codeOf([&] { (void)parseBatchHeader(bad); }), ErrorCode::invalidValue) << bad;
     EXPECT_EQ(codeOf([&] { (void)parseBatchHeader("{"); }), ErrorCode::badRequest);
     std::string many = good;
@@ -115,7 +126,8 @@ TEST(MimeType, GoesByTheExtension) {
     EXPECT_EQ(mimeType("a.tar.gz"), "application/gzip");
     EXPECT_EQ(mimeType("a.zip"), "application/zip");
     EXPECT_EQ(mimeType("a.7z"), "application/x-7z-compressed");
-    for (const char* unknown : {"a", "", ".", "a.", "a.unknownextension", "pdf"}) EXPECT_EQ(mimeType(unknown), "application/octet-stream") << unknown;
+    for (const char* unknown : {"a", "", ".", "a.", "a.unknownextension", "pdf"})
+        EXPECT_EQ(mimeType(unknown), "application/octet-stream") << unknown;
 }
 
 TEST(Routes, AreDescribedCompletely) {

@@ -20,9 +20,11 @@ using testing::StartsWith;
 constexpr PasswordOptions quick{.cost = 4};
 
 TEST(Password, IsAcceptedByLengthOnly) {
-    for (const std::string& good : {std::string("12345678"), std::string(72, 'x'), std::string("pässwört"), std::string("        ")})
+    for (const std::string& good :
+         {std::string("12345678"), std::string(72, 'x'), std::string("pässwört"), std::string("        ")})
         EXPECT_NO_THROW(Passwords::check(good)) << good;
-    for (const std::string& bad : {std::string(), std::string("1234567"), std::string("äöü"), std::string(73, 'x'), std::string("1234567\0", 8)})
+    for (const std::string& bad :
+         {std::string(), std::string("1234567"), std::string("äöü"), std::string(73, 'x'), std::string("1234567\0", 8)})
         EXPECT_THROW(Passwords::check(bad), Error) << bad;
 }
 
@@ -96,7 +98,8 @@ TEST_F(AccessTokenTest, OfAnotherKeyOrAlteredIsRefused) {
         altered[i] = altered[i] == 'A' ? 'B' : 'A';
         EXPECT_FALSE(tokens.verify(altered)) << i;
     }
-    for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string(2000, 'a'), token + ".x", token.substr(0, token.rfind('.') + 1)})
+    for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string(2000, 'a'),
+                                   token + ".x", token.substr(0, token.rfind('.') + 1)})
         EXPECT_FALSE(tokens.verify(bad)) << bad;
 }
 
@@ -116,7 +119,8 @@ TEST_F(AccessTokenTest, IsIssuedAndVerifiedByManyThreadsAtOnce) {
 }
 
 TEST_F(AccessTokenTest, WithoutASignatureIsRefused) {
-    const std::string payload = toBase64Url(R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})");
+    const std::string payload =
+        toBase64Url(R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})");
     for (const char* header : {R"({"alg":"none","typ":"JWT"})", R"({"alg":"None"})", R"({"alg":"HS512"})"})
         EXPECT_FALSE(tokens.verify(toBase64Url(header) + '.' + payload + '.')) << header;
 }
@@ -126,12 +130,14 @@ TEST_F(AccessTokenTest, ForAnotherPurposeIsRefused) {
         const std::string body = toBase64Url(R"({"alg":"HS256","typ":"JWT"})") + '.' + toBase64Url(payload);
         return body + '.' + toBase64Url(hmac("key", body).raw());
     };
-    EXPECT_TRUE(tokens.verify(signedToken(R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})")));
-    for (const char* payload : {R"({"iss":"other","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})",
-                                R"({"iss":"chunkvault","aud":"other","sub":"42","nbf":0,"exp":99999999999})",
-                                R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"x","nbf":0,"exp":99999999999})",
-                                R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":99999999990,"exp":99999999999})",
-                                R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0})"})
+    EXPECT_TRUE(tokens.verify(
+        signedToken(R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})")));
+    for (const char* payload :
+         {R"({"iss":"other","aud":"chunkvault-api","sub":"42","nbf":0,"exp":99999999999})",
+          R"({"iss":"chunkvault","aud":"other","sub":"42","nbf":0,"exp":99999999999})",
+          R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"x","nbf":0,"exp":99999999999})",
+          R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":99999999990,"exp":99999999999})",
+          R"({"iss":"chunkvault","aud":"chunkvault-api","sub":"42","nbf":0})"})
         EXPECT_FALSE(tokens.verify(signedToken(payload))) << payload;
 }
 
@@ -167,7 +173,9 @@ TEST(Keys, AreDerivedByHkdf) {
 
 TEST(Base64, GoesThereAndBack) {
     // RFC 4648 section 10.
-    const std::pair<std::string, std::string> cases[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
+    const std::pair<std::string, std::string> cases[] = {
+        {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
     for (const auto& [bytes, text] : cases) {
         EXPECT_EQ(toBase64Url(bytes), text);
         EXPECT_EQ(fromBase64Url(text), bytes);
@@ -177,7 +185,8 @@ TEST(Base64, GoesThereAndBack) {
 }
 
 TEST(Base64, RefusesEverythingElse) {
-    for (const char* bad : {"Z", "Zg==", "Z g", "Zm9v\n", "Zh", "+/8", "Zm9vY"}) EXPECT_FALSE(fromBase64Url(bad)) << bad;
+    for (const char* bad : {"Z", "Zg==", "Z g", "Zm9v\n", "Zh", "+/8", "Zm9vY"})
+        EXPECT_FALSE(fromBase64Url(bad)) << bad;
     for (const char* bad : {"Zg", "Zg=", "Zg===", "====", "-_8=", "Zh=="}) EXPECT_FALSE(fromBase64(bad)) << bad;
 }
 

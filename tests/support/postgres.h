@@ -1,4 +1,5 @@
-// A PostgreSQL database of a test's own, on the server that tests/run.py starts for executables with the label postgres.
+// A PostgreSQL database of a test's own, on the server that tests/run.py starts for executables with the label
+// postgres.
 #pragma once
 
 #include <string>

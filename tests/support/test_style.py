@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from check_doors import ROOT, check, complaints
+from check_doors import ROOMS, ROOT, check, complaints
 
 pytestmark = pytest.mark.style
 
@@ -43,3 +43,11 @@ def test_an_include_goes_through_a_door(path, include, allowed):
 
 def test_every_include_of_the_tree_goes_through_a_door():
     assert check() == []
+
+
+def test_every_source_is_formatted():
+    sources = [str(path) for folder in (*ROOMS, "tests") for path in sorted((ROOT / folder).glob("**/*"))
+               if path.suffix in (".h", ".cpp")]
+    checked = subprocess.run(["clang-format-14", "--dry-run", "-Werror", *sources], cwd=ROOT, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert checked.returncode == 0, f"run ./dev format\n{checked.stdout}"

@@ -17,7 +17,8 @@ constexpr auto noFailure = [](const Job&, const char*, bool) {};
 
 TEST(InProcessQueue, RunsEachJobOnce) {
     std::atomic<int> ran = 0;
-    InProcessQueue queue(quick, [&](const Job&) { ++ran; }, noFailure);
+    InProcessQueue queue(
+        quick, [&](const Job&) { ++ran; }, noFailure);
     for (int id = 1; id <= 50; ++id) queue.post({JobKind::repairChunk, id});
     EXPECT_TRUE(queue.waitIdle(seconds(10)));
     EXPECT_EQ(ran, 50);
@@ -71,12 +72,13 @@ TEST(InProcessQueue, DropsWhatIsAboveItsLimit) {
     std::promise<void> mayEnd;
     auto end = mayEnd.get_future().share();
     std::atomic<int> ran = 0;
-    InProcessQueue queue({.threads = 1, .queued = 3},
-                         [&](const Job&) {
-                             end.wait();
-                             ++ran;
-                         },
-                         noFailure);
+    InProcessQueue queue(
+        {.threads = 1, .queued = 3},
+        [&](const Job&) {
+            end.wait();
+            ++ran;
+        },
+        noFailure);
     for (int id = 1; id <= 10; ++id) queue.post({JobKind::repairChunk, id});
     EXPECT_EQ(queue.length(), 3u);
     mayEnd.set_value();
@@ -86,12 +88,13 @@ TEST(InProcessQueue, DropsWhatIsAboveItsLimit) {
 
 TEST(InProcessQueue, EndsWithoutWaitingForWhatHasNotBegun) {
     std::atomic<int> ran = 0;
-    InProcessQueue queue({.threads = 1, .tries = 2, .firstBackoff = std::chrono::hours(1)},
-                         [&](const Job&) {
-                             ++ran;
-                             throw std::runtime_error("later");
-                         },
-                         noFailure);
+    InProcessQueue queue(
+        {.threads = 1, .tries = 2, .firstBackoff = std::chrono::hours(1)},
+        [&](const Job&) {
+            ++ran;
+            throw std::runtime_error("later");
+        },
+        noFailure);
     queue.post({JobKind::repairChunk, 1});
     EXPECT_FALSE(queue.waitIdle(milliseconds(20)));
     queue.stop();

@@ -1,3 +1,5 @@
+#include "worker/sweeps/sweeps.h"
+
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -10,7 +12,6 @@
 #include "tests/catalog/vault_fixture.h"
 #include "worker/jobs/repair_chunk.h"
 #include "worker/jobs/verify_content.h"
-#include "worker/sweeps/sweeps.h"
 
 namespace chunkvault::worker {
 namespace {
@@ -37,7 +38,8 @@ class SweepsTest : public catalog::VaultTest {
         for (const char* node : {"a", "b", "c"}) {
             const std::filesystem::path folder = disks_.path() / node;
             (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
-            live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0), node, 1000, true});
+            live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0),
+                            node, 1000, true});
         }
     }
 
@@ -49,7 +51,8 @@ class SweepsTest : public catalog::VaultTest {
     // An upload whose bytes are on the stores.
     catalog::CommittedFile keep(const catalog::User& user, const std::string& name, const std::string& text) {
         for (const catalog::DeclaredChunk& declared : cut(text)) {
-            const Chunk chunk = chunkOf(text.substr(static_cast<std::size_t>(declared.index * chunkSize), static_cast<std::size_t>(declared.length)));
+            const Chunk chunk = chunkOf(text.substr(static_cast<std::size_t>(declared.index * chunkSize),
+                                                    static_cast<std::size_t>(declared.length)));
             for (const LiveStore& store : live) store.store->put(chunk, 1);
         }
         return put(user, name, text);
@@ -68,7 +71,8 @@ class SweepsTest : public catalog::VaultTest {
     }
     // Repairs what was posted.
     std::vector<RepairOutcome> work() {
-        ChunkRepair repair(catalogOf.chunks, [&] { return live; }, buffers, 3);
+        ChunkRepair repair(
+            catalogOf.chunks, [&] { return live; }, buffers, 3);
         std::vector<RepairOutcome> outcomes;
         for (const Job& job : queue.jobs) outcomes.push_back(repair.run(static_cast<ChunkRow>(job.id)));
         queue.jobs.clear();
@@ -78,7 +82,8 @@ class SweepsTest : public catalog::VaultTest {
     ChunkBuffers buffers{4, chunkSize};
     std::vector<LiveStore> live;
     Posted queue;
-    catalog::Catalog catalogOf{{.database = options(), .uploads = uploadLimits, .tree = treeLimits, .defaultQuota = quota}, clock()};
+    catalog::Catalog catalogOf{
+        {.database = options(), .uploads = uploadLimits, .tree = treeLimits, .defaultQuota = quota}, clock()};
     SweepSettings settings{.unreferencedUs = hourUs};
     Sweeps sweeps{catalogOf, [&] { return live; }, queue, settings, clock()};
 
@@ -138,7 +143,8 @@ TEST_P(SweepsTest, RepairFromTheOnlyGoodCopy) {
     chunks.replicaGood(chunks.auditAfter(ChunkRow{0}, 1)[0].row, stores[2], 1);
     (void)sweeps.underReplicated();
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
-    for (const LiveStore& store : live) EXPECT_EQ(store.store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
+    for (const LiveStore& store : live)
+        EXPECT_EQ(store.store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
 }
 
 TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
@@ -187,7 +193,8 @@ TEST_P(SweepsTest, StopAPassThatWouldTakeTooMuch) {
     time.advance(2 * hourUs);
     SweepSettings strict = settings;
     strict.collectAlways = 2;
-    Sweeps careful(catalogOf, [&] { return live; }, queue, strict, clock());
+    Sweeps careful(
+        catalogOf, [&] { return live; }, queue, strict, clock());
     const SweepReport report = careful.unreferenced();
     EXPECT_EQ(report.changed, 2);
     EXPECT_FALSE(report.note.empty());
@@ -198,9 +205,11 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     (void)keep(alice, "f", "hello");
     live[0].store->put(chunkOf("orphan"), 1);
     const Timestamp realNow = systemNow();  // the files have the disk's times
-    Sweeps now(catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow; });
+    Sweeps now(
+        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow; });
     EXPECT_EQ(now.orphans().changed, 0) << "its upload may just have begun";
-    Sweeps later(catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow + 2 * hourUs; });
+    Sweeps later(
+        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow + 2 * hourUs; });
     EXPECT_EQ(later.orphans().changed, 1);
     EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
@@ -231,7 +240,8 @@ TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
     const auto file = keep(alice, "f", text).entry;
     EXPECT_EQ(sweeps.contents().examined, 1);
     ASSERT_THAT(queue.jobs, SizeIs(1));
-    verifyContent(catalogOf.chunks, [&] { return live; }, buffers, static_cast<catalog::ContentId>(queue.jobs[0].id));
+    verifyContent(
+        catalogOf.chunks, [&] { return live; }, buffers, static_cast<catalog::ContentId>(queue.jobs[0].id));
     const auto after = tree.get(alice.id, file.id);
     EXPECT_TRUE(after.sha256Verified);
     EXPECT_EQ(after.sha256, ChunkId::of(text));
@@ -250,9 +260,12 @@ TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
     // Runs on a vault of its own: only the timing is looked at.
     test::TempFolder folder;
     test::ManualClock time;
-    catalog::Catalog catalog({.database = {.sqliteFile = (folder.path() / "db").string()}, .uploads = {.chunkSize = 100}, .tree = {}}, time.clock());
+    catalog::Catalog catalog(
+        {.database = {.sqliteFile = (folder.path() / "db").string()}, .uploads = {.chunkSize = 100}, .tree = {}},
+        time.clock());
     Posted queue;
-    Sweeps sweeps(catalog, [] { return std::vector<LiveStore>(); }, queue, {}, time.clock());
+    Sweeps sweeps(
+        catalog, [] { return std::vector<LiveStore>(); }, queue, {}, time.clock());
     std::mutex mutex;
     std::condition_variable changed;
     int runs = 0;

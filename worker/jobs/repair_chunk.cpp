@@ -8,7 +8,10 @@
 namespace chunkvault::worker {
 
 ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor)
-    : chunks_(chunks), stores_(std::move(stores)), buffers_(buffers), replicationFactor_(static_cast<std::size_t>(replicationFactor)) {}
+    : chunks_(chunks),
+      stores_(std::move(stores)),
+      buffers_(buffers),
+      replicationFactor_(static_cast<std::size_t>(replicationFactor)) {}
 
 RepairOutcome ChunkRepair::run(catalog::ChunkRow row) {
     auto audit = chunks_.audit(row);
@@ -21,7 +24,8 @@ RepairOutcome ChunkRepair::run(catalog::ChunkRow row) {
     std::vector<const LiveStore*> targets;
     for (const LiveStore& store : stores) {
         if (!store.acceptsNewChunks || std::ranges::count(audit->good, store.row) > 0) continue;
-        candidates.push_back({catalog::valueOf(store.row), store.zone, static_cast<double>(std::max<std::int64_t>(store.capacityBytes, 1))});
+        candidates.push_back({catalog::valueOf(store.row), store.zone,
+                              static_cast<double>(std::max<std::int64_t>(store.capacityBytes, 1))});
         targets.push_back(&store);
     }
     std::optional<Error> failure;

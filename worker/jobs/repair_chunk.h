@@ -10,8 +10,8 @@ namespace chunkvault::worker {
 enum class RepairOutcome {
     nothingToDo,
     repaired,
-    noSource,    // no live store has a good copy
-    noTarget,    // no other store has room
+    noSource,  // no live store has a good copy
+    noTarget,  // no other store has room
 };
 
 // Thread-safe. Idempotent. Throws Error when a store failed in a way that trying again may help.

@@ -30,7 +30,8 @@ Chunk readChunk(const catalog::ContentChunk& part, const std::vector<LiveStore>&
 void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content) {
     Sha256Stream whole;
     std::int64_t offset = 0;
-    for (auto window = chunks.layout(content, 0, windowChunks); !window.empty(); window = chunks.layout(content, offset, windowChunks)) {
+    for (auto window = chunks.layout(content, 0, windowChunks); !window.empty();
+         window = chunks.layout(content, offset, windowChunks)) {
         const auto live = stores();
         for (const catalog::ContentChunk& part : window) {
             whole.update(readChunk(part, live, buffers).bytes());

@@ -16,8 +16,8 @@ namespace chunkvault::worker {
 
 struct InProcessLimits {
     int threads = 2;
-    std::size_t queued = 10'000;  // more are dropped; the sweeps find them again
-    int tries = 5;                // of one job
+    std::size_t queued = 10'000;                  // more are dropped; the sweeps find them again
+    int tries = 5;                                // of one job
     std::chrono::milliseconds firstBackoff{500};  // doubles with each try
 };
 

@@ -1,5 +1,5 @@
-// Work that is done soon, apart from any request. Jobs carry ids, never bytes; each may run twice or be lost: the sweeps
-// post again what is still true.
+// Work that is done soon, apart from any request. Jobs carry ids, never bytes; each may run twice or be lost: the
+// sweeps post again what is still true.
 #pragma once
 
 #include <compare>

@@ -36,8 +36,9 @@ SweepReport Sweeps::underReplicated() {
 SweepReport Sweeps::unreferenced() {
     SweepReport report;
     const auto stores = stores_();
-    const std::int64_t most = std::max(settings_.collectAlways,
-                                       static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.totals().chunks)));
+    const std::int64_t most = std::max(
+        settings_.collectAlways,
+        static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.totals().chunks)));
     const Timestamp before = clock_() - settings_.unreferencedUs;
     catalog::ChunkRow after{0};
     for (auto chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce); !chunks.empty();
@@ -82,7 +83,8 @@ SweepReport Sweeps::orphans() {
             const std::unordered_set<ChunkId> wanted(known.begin(), known.end());
             for (const KeptChunk& chunk : kept) {
                 ++report.examined;
-                if (!wanted.contains(chunk.id) && live.store->removeOrphan(chunk.id, chunk.generation, before)) ++report.changed;
+                if (!wanted.contains(chunk.id) && live.store->removeOrphan(chunk.id, chunk.generation, before))
+                    ++report.changed;
             }
         }
     }
@@ -195,7 +197,8 @@ std::optional<SweepReport> SweepSchedule::runNow(std::string_view name) {
 void SweepSchedule::work() {
     using Steady = std::chrono::steady_clock;
     std::multimap<Steady::time_point, const Entry*> due;
-    for (const Entry& entry : entries_) due.emplace(Steady::now() + std::min(entry.interval, std::chrono::milliseconds(5000)), &entry);
+    for (const Entry& entry : entries_)
+        due.emplace(Steady::now() + std::min(entry.interval, std::chrono::milliseconds(5000)), &entry);
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         if (due.empty()) {

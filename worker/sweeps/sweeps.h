@@ -28,25 +28,25 @@ struct SweepReport {
 struct SweepSettings {
     int replicationFactor = 3;
     int scrubDays = 30;
-    std::int64_t gcGraceUs = 7 * dayUs;     // how long removed files stay in a store's trash
-    std::int64_t unreferencedUs = hourUs;   // how old a chunk that nothing refers to must be
+    std::int64_t gcGraceUs = 7 * dayUs;    // how long removed files stay in a store's trash
+    std::int64_t unreferencedUs = hourUs;  // how old a chunk that nothing refers to must be
     int trashDays = 30;
-    double collectAtMost = 0.05;            // of all chunks in one pass; more stops the pass and alarms
-    std::int64_t collectAlways = 1000;      // a pass may take this many whatever the share
-    std::int64_t batch = 1000;              // rows looked at in one query
+    double collectAtMost = 0.05;        // of all chunks in one pass; more stops the pass and alarms
+    std::int64_t collectAlways = 1000;  // a pass may take this many whatever the share
+    std::int64_t batch = 1000;          // rows looked at in one query
 };
 
 class Sweeps {
   public:
     Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock);
 
-    SweepReport underReplicated();   // chunks short of copies, or with bad ones: posts repairs
-    SweepReport unreferenced();      // chunks that nothing refers to: removes them
-    SweepReport orphans();           // files on the stores that the catalog does not know: to the store's trash
-    SweepReport scrub();             // replicas not verified within scrubDays: reads them; a day's share at a time
-    SweepReport contents();          // whole hashes only claimed: posts verifications
-    SweepReport expired();           // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
-    SweepReport storeTrash();        // removed files beyond their grace
+    SweepReport underReplicated();  // chunks short of copies, or with bad ones: posts repairs
+    SweepReport unreferenced();     // chunks that nothing refers to: removes them
+    SweepReport orphans();          // files on the stores that the catalog does not know: to the store's trash
+    SweepReport scrub();            // replicas not verified within scrubDays: reads them; a day's share at a time
+    SweepReport contents();         // whole hashes only claimed: posts verifications
+    SweepReport expired();          // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
+    SweepReport storeTrash();       // removed files beyond their grace
 
     // By its name, as in the API.
     [[nodiscard]] std::optional<SweepReport> run(std::string_view name);
