@@ -68,6 +68,21 @@ TEST(InProcessQueue, TriesAFailingJobAFewTimesAndThenGivesItUp) {
     EXPECT_EQ(ran, 6) << "a sweep may post it again";
 }
 
+// The threads wait for times of jobs that others take away: what AddressSanitizer watches here.
+TEST(InProcessQueue, LetsSeveralThreadsWaitForJobsThatOthersTake) {
+    std::atomic<int> ran = 0;
+    InProcessQueue queue(
+        {.threads = 4, .queued = 1000, .tries = 6, .firstBackoff = milliseconds(1)},
+        [&](const Job& job) {
+            ++ran;
+            if (job.id % 3 != 0) throw std::runtime_error("later");
+        },
+        noFailure);
+    for (int id = 1; id <= 300; ++id) queue.post({JobKind::repairChunk, id});
+    EXPECT_TRUE(queue.waitIdle(seconds(30)));
+    EXPECT_EQ(ran, 100 + 200 * 6);
+}
+
 TEST(InProcessQueue, DropsWhatIsAboveItsLimit) {
     std::promise<void> mayEnd;
     auto end = mayEnd.get_future().share();

@@ -55,8 +55,9 @@ void InProcessQueue::work() {
             continue;
         }
         const auto first = waiting_.begin();
-        if (first->first > std::chrono::steady_clock::now()) {
-            changed_.wait_until(lock, first->first);
+        // A copy: while this thread waits, another may take the job, and its node with the time.
+        if (const Time begin = first->first; begin > std::chrono::steady_clock::now()) {
+            changed_.wait_until(lock, begin);
             continue;
         }
         const Waiting next = first->second;
