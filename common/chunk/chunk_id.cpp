@@ -3,17 +3,11 @@
 #include <openssl/evp.h>
 
 #include "common/error/error.h"
+#include "common/wire/hex.h"
 
 namespace chunkvault {
 
 namespace {
-
-int nibble(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 EVP_MD_CTX* contextOf(void* opaque) { return static_cast<EVP_MD_CTX*>(opaque); }
 
@@ -27,7 +21,7 @@ std::optional<Sha256Digest> Sha256Digest::fromHex(std::string_view hex) {
     if (hex.size() != 2 * bytes) return std::nullopt;
     Sha256Digest digest;
     for (std::size_t i = 0; i < bytes; ++i) {
-        const int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+        const int high = wire::hexDigit(hex[2 * i]), low = wire::hexDigit(hex[2 * i + 1]);
         if (high < 0 || low < 0) return std::nullopt;
         digest.value_[i] = static_cast<std::uint8_t>(high * 16 + low);
     }

@@ -5,6 +5,7 @@
 
 #include "common/error/error.h"
 #include "common/http/ascii.h"
+#include "common/http/read_full.h"
 
 namespace chunkvault::http {
 
@@ -30,15 +31,7 @@ std::string_view toString(Method method) noexcept {
     return "OPTIONS";
 }
 
-std::size_t BodyReader::readFull(std::span<char> buffer) {
-    std::size_t filled = 0;
-    while (filled < buffer.size()) {
-        const std::size_t count = read(buffer.subspan(filled));
-        if (count == 0) break;
-        filled += count;
-    }
-    return filled;
-}
+std::size_t BodyReader::readFull(std::span<char> buffer) { return readUntilFull(*this, buffer); }
 
 std::string BodyReader::readAll(std::size_t limit) {
     const auto announced = length();

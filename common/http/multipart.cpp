@@ -7,6 +7,7 @@
 #include "common/error/error.h"
 #include "common/http/ascii.h"
 #include "common/http/percent.h"
+#include "common/http/read_full.h"
 
 namespace chunkvault::http {
 
@@ -162,15 +163,7 @@ std::size_t MultipartReader::read(std::span<char> buffer) {
     return count;
 }
 
-std::size_t MultipartReader::readFull(std::span<char> buffer) {
-    std::size_t filled = 0;
-    while (filled < buffer.size()) {
-        const std::size_t count = read(buffer.subspan(filled));
-        if (count == 0) break;
-        filled += count;
-    }
-    return filled;
-}
+std::size_t MultipartReader::readFull(std::span<char> buffer) { return readUntilFull(*this, buffer); }
 
 void MultipartReader::consume(std::size_t bytes) {
     begin_ += bytes;

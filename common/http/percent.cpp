@@ -5,17 +5,11 @@
 #include <utf8proc.h>
 
 #include "common/error/error.h"
+#include "common/wire/hex.h"
 
 namespace chunkvault::http {
 
 namespace {
-
-int nibble(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 bool isText(std::string_view text) {
     const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
@@ -49,7 +43,7 @@ std::optional<std::string> percentDecode(std::string_view text) {
             continue;
         }
         if (text.size() - i < 3) return std::nullopt;
-        const int high = nibble(text[i + 1]), low = nibble(text[i + 2]);
+        const int high = wire::hexDigit(text[i + 1]), low = wire::hexDigit(text[i + 2]);
         if (high < 0 || low < 0) return std::nullopt;
         decoded += static_cast<char>(high * 16 + low);
         i += 2;
