@@ -17,16 +17,30 @@ std::string join(std::initializer_list<std::string_view> values) {
 }  // namespace
 
 Json parseJson(std::string_view text, int maxDepth) {
-    const auto limitDepth = [&](int depth, Json::parse_event_t event, Json&) {
-        const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
-        if (opens && depth >= maxDepth) {
+    if (text.starts_with("\xef\xbb\xbf"))
+        throw Error(ErrorCode::badRequest,
+                    "The body is not valid JSON: it begins with a byte order mark. Send UTF-8 without one.");
+    std::vector<std::set<std::string>> open;  // the names so far in each object that has not ended
+    const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+        using Event = Json::parse_event_t;
+        if ((event == Event::object_start || event == Event::array_start) && depth >= maxDepth)
             throw Error(ErrorCode::badRequest, "The JSON is nested deeper than " + std::to_string(maxDepth) +
                                                    " levels. Send a flatter document.");
+        if (event == Event::object_start) open.emplace_back();
+        if (event == Event::object_end) open.pop_back();
+        if (event == Event::key) {
+            const auto& name = value.get_ref<const std::string&>();
+            if (!open.back().insert(name).second)
+                throw Error(ErrorCode::badRequest,
+                            "\"" + name.substr(0, 64) + "\" is twice in the same JSON object. Send it once.");
+            if (open.back().size() > maxFields)
+                throw Error(ErrorCode::badRequest,
+                            "An object of the JSON has more than " + std::to_string(maxFields) + " fields.");
         }
         return true;
     };
     try {
-        return Json::parse(text, limitDepth);
+        return Json::parse(text, check);
         // The parser's own texts quote what they read, which may be a password: they must not come into a log.
     } catch (const Json::parse_error& error) {
         throw Error(ErrorCode::badRequest,

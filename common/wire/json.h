@@ -18,7 +18,9 @@ namespace chunkvault::wire {
 
 using Json = nlohmann::ordered_json;
 
-// At most maxDepth levels. Throws Error badRequest with the position of the first mistake.
+// UTF-8 without a byte order mark, at most maxDepth levels, at most maxFields in an object, each name once. Throws
+// Error badRequest that says where the first mistake is.
+constexpr std::size_t maxFields = 1000;
 [[nodiscard]] Json parseJson(std::string_view text, int maxDepth = 16);
 
 // One object of a request. Each getter throws Error invalidValue naming the field; finish() refuses fields that nobody

@@ -34,6 +34,40 @@ TEST(Json, ThatIsNestedDeeplyIsRefusedWithoutHarm) {
     EXPECT_NO_THROW((void)parseJson("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]"));
 }
 
+TEST(Json, ThatBeginsWithAByteOrderMarkIsRefused) {
+    const std::string mark = "\xef\xbb\xbf";
+    for (const std::string& text : {mark, mark + "{}", mark + R"({"a": 1})", mark + mark + "1"})
+        EXPECT_THAT(messageOf(ErrorCode::badRequest, [&] { (void)parseJson(text); }), HasSubstr("byte order mark"));
+    EXPECT_EQ(parseJson("\"" + mark + "\""), mark) << "inside a string it is a character";
+}
+
+TEST(Json, WithANameTwiceInAnObjectIsRefusedByName) {
+    const std::pair<const char*, const char*> cases[] = {
+        {R"({"size": 1, "size": 1})", "\"size\""},
+        {R"({"size": 1, "other": 2, "size": null})", "\"size\""},
+        {R"({"a": {"inner": 1, "b": [], "inner": 2}})", "\"inner\""},
+        {R"([1, {"x": {"y": 1}, "x": {"y": 1}}])", "\"x\""},
+        {R"({"a": 1, "\u0061": 2})", "\"a\""},
+        {R"({"": 1, "": 2})", "\"\""},
+    };
+    for (const auto& [text, name] : cases)
+        EXPECT_THAT(messageOf(ErrorCode::badRequest, [&] { (void)parseJson(text); }), HasSubstr(name)) << text;
+    for (const char* text : {R"({"a": {"a": {"a": 1}}})", R"([{"a": 1}, {"a": 1}])", R"({"a": 1, "A": 2})",
+                             R"({"a": {"b": 1}, "c": {"b": 1}, "b": 1})"})
+        EXPECT_NO_THROW((void)parseJson(text)) << text;
+}
+
+TEST(Json, WithTooManyNamesInAnObjectIsRefused) {
+    const auto objectOf = [](std::size_t fields) {
+        std::string text = "{";
+        for (std::size_t i = 0; i < fields; ++i) text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":1";
+        return text + "}";
+    };
+    EXPECT_EQ(parseJson(objectOf(maxFields)).size(), maxFields);
+    EXPECT_THAT(messageOf(ErrorCode::badRequest, [&] { (void)parseJson(objectOf(maxFields + 1)); }),
+                HasSubstr("1000 fields"));
+}
+
 TEST(ObjectReader, NamesTheFieldThatIsWrong) {
     const Json document =
         parseJson(R"({"text": "abc", "number": 7, "big": 9223372036854775808, "half": 1.5, "flag": true,
