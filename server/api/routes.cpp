@@ -21,7 +21,7 @@ constexpr ApiRoute table[] = {
     {Method::get,  "/",              open, about,       "Name, version and what clients must know",        "", 200, "About"},
     {Method::get,  "/health",        open, health,      "The state of the server and its parts",           "", 200, "Health"},
     {Method::get,  "/health/live",   open, healthLive,  "Whether the process answers",                     "", 200, "Live"},
-    {Method::get,  "/health/ready",  open, healthReady, "Whether requests can be served",                  "", 200, "Live"},
+    {Method::get,  "/health/ready",  open, healthReady, "Whether requests can be served",                  "", 200, "Ready"},
     {Method::get,  "/metrics",       open, metrics,     "Prometheus metrics",                              "", 200, "text"},
     {Method::get,  "/openapi.json",  open, openApi,     "This description",                                "", 200, "OpenApi"},
 

@@ -2,6 +2,7 @@
 #include "server/api/call.h"
 #include "server/api/handlers.h"
 #include "server/api/openapi.h"
+#include "server/api/readiness.h"
 #include "server/api/version.h"
 
 namespace chunkvault::server {
@@ -51,8 +52,9 @@ void health(Services& services, Call& call) {
 void healthLive(Services&, Call& call) { call.sendJson(200, {{"status", "ok"}}); }
 
 void healthReady(Services& services, Call& call) {
-    const bool ready = databaseAnswers(services);
-    call.sendJson(ready ? 200 : 503, {{"status", ready ? "ok" : "unavailable"}});
+    const std::string reason = notReadyReason(services.catalog.database, services.clock);
+    if (reason.empty()) call.sendJson(200, {{"status", "ok"}});
+    else call.sendJson(503, {{"status", "unavailable"}, {"reason", reason}});
 }
 
 void metrics(Services& services, Call& call) {
