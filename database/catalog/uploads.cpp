@@ -81,6 +81,12 @@ void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Time
                     {upload, chunk.index, chunk.row});
 }
 
+[[noreturn]] void refuseTakenAtCommit(const FileName& name) {
+    throw Error(ErrorCode::nameTaken, "There is something named \"" + name.text() +
+                                          "\" in this folder already. Nothing has to be sent again: commit with "
+                                          "on_conflict \"keep_both\", or with \"version\" if it is a file.");
+}
+
 }  // namespace
 
 Uploads::Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota)
@@ -231,7 +237,8 @@ void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
     });
 }
 
-CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256) {
+CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256,
+                              std::optional<OnConflict> onConflict) {
     std::optional<CommittedFile> result;
     const auto work = [&](Session& session) {
         result.reset();
@@ -255,8 +262,14 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
         const ContentId content =
             contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
         addReserved(session, owner, -open.reserved, defaultQuota_);
-        const FileTarget target{open.folder, open.name(), open.onConflict, open.modifiedAt, open.file};
-        result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
+        const FileTarget target{open.folder, open.name(), onConflict.value_or(open.onConflict), open.modifiedAt,
+                                open.file};
+        try {
+            result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::nameTaken) refuseTakenAtCommit(target.name);
+            throw;
+        }
         session.execute(
             "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, "
             "expires_at = $4 WHERE id = $5",

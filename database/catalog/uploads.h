@@ -97,9 +97,11 @@ class Uploads {
     // stores: unavailable.
     void stored(UploadId upload, const StoredChunk& chunk);
     // One transaction: every index there, lengths sum to size, root as computed from the rows, quorum on live stores
-    // for each, quota, conflict. Idempotent: a committed upload gives its file again if root is the same. Throws
-    // uploadIncomplete, checksumMismatch (root), nameTaken, quotaExceeded, uploadExpired.
-    CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256);
+    // for each, quota, conflict; onConflict instead of the one that the upload was created with. Idempotent: a
+    // committed upload gives its file again if root is the same. Throws uploadIncomplete, checksumMismatch (root),
+    // nameTaken (the upload stays open, to be committed with another onConflict), quotaExceeded, uploadExpired.
+    CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256,
+                         std::optional<OnConflict> onConflict = std::nullopt);
     void end(UploadId upload);  // gives up; idempotent
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
     int expire(int limit);

@@ -100,8 +100,10 @@ void commitUpload(Services& services, Call& call) {
     ObjectReader body(document);
     const Sha256Digest root = body.digest("root");
     const auto claimed = body.maybeDigest("sha256");
+    std::optional<catalog::OnConflict> conflict;
+    if (body.has("on_conflict")) conflict = onConflict(body, catalog::OnConflict::version, true);
     body.finish();
-    const auto committed = services.catalog.uploads.commit(call.upload->id, root, claimed);
+    const auto committed = services.catalog.uploads.commit(call.upload->id, root, claimed, conflict);
     call.sendJson(200, committedJson(committed));
 }
 

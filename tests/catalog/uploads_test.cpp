@@ -244,6 +244,50 @@ TEST_P(UploadsTest, FollowTheirPolicyOnConflict) {
     EXPECT_EQ(errorOf([&] { (void)put(alice, "folder", "six"); }), ErrorCode::nameTaken);
 }
 
+TEST_P(UploadsTest, ThatFoundTheirNameTakenAreCommittedWithAnotherPolicy) {
+    const User alice = makeUser("alice");
+    struct Case {
+        OnConflict policy;
+        const char* name;
+        std::int64_t version;
+        bool intoTheOther;
+    };
+    for (const Case& c : {Case{OnConflict::keepBoth, "a (2)", 1, false}, Case{OnConflict::version, "a", 2, true}}) {
+        const std::string content = "slow, then " + std::string(c.name);
+        const NewUpload wanted = newUpload(alice, "key of " + content, "a", content, OnConflict::fail);
+        const Upload upload = uploads.create(alice.id, wanted);
+        const FileId quick = put(alice, "a", "quick").entry.id;
+        sendAll(upload.id, content);
+        try {
+            (void)uploads.commit(upload.id, rootOfText(content), std::nullopt);
+            ADD_FAILURE() << "the name was taken";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::nameTaken);
+            EXPECT_THAT(error.publicMessage(), HasSubstr("on_conflict"));
+        }
+        EXPECT_EQ(uploads.get(upload.id).state, UploadState::open);
+        EXPECT_THAT(uploads.have(upload.id, cut(content)), IsEmpty());
+        const CommittedFile file = uploads.commit(upload.id, rootOfText(content), std::nullopt, c.policy);
+        EXPECT_EQ(file.entry.id, c.intoTheOther ? quick : upload.file);
+        EXPECT_EQ(file.entry.name, c.name);
+        EXPECT_EQ(file.entry.version, c.version);
+        // The answer may have been lost: the policy of the repetition changes nothing, and the key finds the upload.
+        EXPECT_EQ(uploads.commit(upload.id, rootOfText(content), std::nullopt).entry.id, file.entry.id);
+        EXPECT_EQ(uploads.create(alice.id, wanted).state, UploadState::committed);
+        (void)tree.moveToTrash(alice.id, quick);
+    }
+}
+
+TEST_P(UploadsTest, MayBeCommittedMoreStrictlyThanTheyBegan) {
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "two"));
+    (void)put(alice, "a", "one");
+    sendAll(upload.id, "two");
+    EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("two"), std::nullopt, OnConflict::fail); }),
+              ErrorCode::nameTaken);
+    EXPECT_EQ(uploads.commit(upload.id, rootOfText("two"), std::nullopt).entry.version, 2);
+}
+
 TEST_P(UploadsTest, OfANameThatAppearedMeanwhileBecomeAVersionAndTakeTheirLinksAlong) {
     const User alice = makeUser("alice");
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "slow"));

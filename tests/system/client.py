@@ -218,8 +218,8 @@ class Upload:
         with ThreadPoolExecutor(max_workers=flights) as pool:
             list(pool.map(worker, parts))
 
-    def commit(self, chunks, data, expect=(200, 201)):
-        body = {"root": root_of(chunks), "sha256": sha256(data)}
+    def commit(self, chunks, data, expect=(200, 201), **more):
+        body = {"root": root_of(chunks), "sha256": sha256(data), **more}
         return self.client.post(f"/uploads/{self.id}/commit", body, expect=expect, token=self.token).json()
 
 

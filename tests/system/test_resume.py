@@ -1,6 +1,5 @@
 """An upload never starts again from zero: what is sent twice is counted at a proxy that cuts the line."""
 
-import sqlite3
 import time
 
 import pytest
@@ -40,10 +39,7 @@ def send_until_cut(proxy, upload, chunks, byte_count):
 
 def expire_uploads(vault):
     """As if every upload had been idle for its whole life."""
-    database = sqlite3.connect(vault.data / "catalog.sqlite", timeout=DEADLINE_S)
-    with database:
-        database.execute("UPDATE uploads SET expires_at = 1")
-    database.close()
+    vault.sql("UPDATE uploads SET expires_at = 1")
 
 
 def chunk_files(vault):
@@ -156,6 +152,28 @@ def test_a_commit_whose_answer_was_lost_happened_once(small_chunks, make_proxy, 
     (item,) = alice.list()
     assert (item["version"], item["sha256"]) == (1, sha256(data))
     assert alice.content(again["file_id"]) == data
+
+
+def test_a_commit_that_found_its_name_taken_is_made_with_another_policy_and_no_more_bytes(small_chunks, make_proxy,
+                                                                                          random_bytes):
+    vault, data = small_chunks, random_bytes(6 * CHUNK_SIZE + 1)
+    chunks = split(data, CHUNK_SIZE)
+    alice = vault.user()
+    proxy = make_proxy(vault)
+    upload = alice.again(proxy.url).start_upload("key", "film", len(data), on_conflict="fail")
+    upload.send(chunks, upload.missing(chunks), FLIGHTS)
+    quick = alice.upload_multipart("film", b"quick")["file_id"]
+    sent = proxy.sent
+    refusal = upload.commit(chunks, data, expect=409)
+    assert refusal["type"] == "urn:chunkvault:error:name_taken"
+    assert "on_conflict" in refusal["detail"]
+    assert alice.content(quick) == b"quick"
+    assert upload.commit(chunks, data, expect=422, on_conflict="maybe")["status"] == 422
+    done = upload.commit(chunks, data, on_conflict="keep_both")
+    assert proxy.sent - sent <= overhead([])
+    assert (done["file_id"], done["filename"]) == (upload.file_id, "film (2)")
+    assert alice.content(done["file_id"]) == data
+    assert upload.commit(chunks, data) == done
 
 
 def test_a_chunk_whose_answer_was_lost_is_not_missing(small_chunks, make_proxy, random_bytes):

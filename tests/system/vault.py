@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import requests
@@ -16,6 +18,7 @@ PASSWORD = "correct horse battery"  # of every account that a test makes
 QUICK = {"BCRYPT_COST": 4, "LOGIN_LIMIT_ADDRESS": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
 READY_DEADLINE_S = 60
 STOP_DEADLINE_S = 60
+SQL_DEADLINE_S = 30  # for the lock on the database
 SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
 
 
@@ -125,6 +128,11 @@ class Vault:
         if client.try_login("admin", CHANGED_ADMIN_PASSWORD) is None:
             client.login("admin", ADMIN_PASSWORD, new_password=CHANGED_ADMIN_PASSWORD)
         return client
+
+    def sql(self, statement, *values):
+        """Changes rows of the database, also while the server runs: to let time pass, say."""
+        with closing(sqlite3.connect(self.data / "catalog.sqlite", timeout=SQL_DEADLINE_S)) as database, database:
+            assert database.execute(statement, values).rowcount > 0, f"no row: {statement}"
 
     def memory_peak_bytes(self):
         """VmHWM of the running process."""
