@@ -317,7 +317,7 @@ int administer(const process::Config& config, const std::string& verb, const std
         if (!found) throw Error(ErrorCode::notFound, "There is no user \"" + name + "\".");
         Passwords passwords(settings.passwords);
         const std::string password = toBase64Url(randomBytes(12));
-        catalog.accounts.setPassword(found->user.id, passwords.hash(password), true, std::nullopt);
+        catalog.accounts.resetPassword(found->user.id, passwords.hash(password), true);
         std::printf("The password of %s is now %s  (to be changed at the next login)\n", found->user.username.c_str(),
                     password.c_str());
         return 0;

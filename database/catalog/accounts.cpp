@@ -63,6 +63,15 @@ User lockUser(Session& session, UserId user) {
     return std::move(*found);
 }
 
+void writePassword(Session& session, UserId user, std::string_view hash, bool mustChange, Timestamp now) {
+    const User before = lockUser(session, user);
+    // Later than before even if the clock stands still: upload tokens end by it.
+    const Timestamp changedAt = std::max(now, before.passwordChangedAt + 1);
+    session.execute(
+        "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
+        {hash, mustChange, changedAt, user});
+}
+
 // The user, who may stop being an admin now. The rows of all active admins are locked first and in order, so that of
 // two who end each other at once one is refused, and neither waits for the other for ever.
 User lockToDemote(Session& session, UserId user) {
@@ -187,15 +196,18 @@ std::int64_t Accounts::count() {
     return count;
 }
 
-void Accounts::setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep) {
+void Accounts::setPassword(UserId user, std::string_view passwordHash, std::optional<SessionId> keep) {
     database_.write([&](Session& session) {
-        const User before = lockUser(session, user);
-        // Later than before even if the clock stands still: upload tokens end by it.
-        const Timestamp changedAt = std::max(clock_(), before.passwordChangedAt + 1);
-        session.execute(
-            "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
-            {passwordHash, mustChange, changedAt, user});
+        writePassword(session, user, passwordHash, false, clock_());
         deleteSessions(session, user, keep);
+    });
+}
+
+void Accounts::resetPassword(UserId user, std::string_view passwordHash, bool mustChange) {
+    database_.write([&](Session& session) {
+        writePassword(session, user, passwordHash, mustChange, clock_());
+        deleteSessions(session, user, std::nullopt);
+        session.execute("DELETE FROM api_tokens WHERE user_id = $1", {user});
     });
 }
 

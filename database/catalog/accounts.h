@@ -45,9 +45,12 @@ class Accounts {
     [[nodiscard]] std::vector<User> list(std::string_view q, std::string_view afterUsername, int limit);
     [[nodiscard]] std::int64_t count();
 
-    // Ends all sessions but keep, and by passwordChangedAt, which always rises, all upload tokens. API tokens stay.
-    // Throws notFound.
-    void setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep);
+    // The user's own change: ends all sessions but keep, and by passwordChangedAt, which always rises, all upload
+    // tokens. API tokens stay. Throws notFound.
+    void setPassword(UserId user, std::string_view passwordHash, std::optional<SessionId> keep);
+    // A password given by somebody else, as to an account that was lost or taken over: ends all sessions, upload tokens
+    // and API tokens. Throws notFound.
+    void resetPassword(UserId user, std::string_view passwordHash, bool mustChange);
     // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
     // last active admin.
     void setState(UserId user, UserState state);

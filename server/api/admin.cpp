@@ -96,7 +96,7 @@ void resetPassword(Services& services, Call& call) {
     const std::string password = newPasswordField(body, "password");
     const bool mustChange = body.boolean("must_change_password", true);
     body.finish();
-    services.catalog.accounts.setPassword(user.id, services.passwords.hash(password), mustChange, std::nullopt);
+    services.catalog.accounts.resetPassword(user.id, services.passwords.hash(password), mustChange);
     call.sendNothing();
 }
 

@@ -76,7 +76,7 @@ void login(Services& services, Call& call) {
 
     if (newPassword) {
         refuseSamePassword(password, *newPassword);
-        accounts.setPassword(found->user.id, services.passwords.hash(*newPassword), false, std::nullopt);
+        accounts.setPassword(found->user.id, services.passwords.hash(*newPassword), std::nullopt);
         found->user.mustChangePassword = false;
     }
     const RandomToken token = newRefreshToken();
@@ -115,7 +115,7 @@ void changePassword(Services& services, Call& call) {
         throw Error(ErrorCode::wrongCredentials, "The current password is wrong.");
     accounts.clearAttempts(accountKey);
     refuseSamePassword(current, next);
-    accounts.setPassword(call.owner(), services.passwords.hash(next), false, call.access->session);
+    accounts.setPassword(call.owner(), services.passwords.hash(next), call.access->session);
     call.sendNothing();
 }
 

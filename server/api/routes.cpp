@@ -31,7 +31,7 @@ constexpr ApiRoute table[] = {
     {Method::post, "/auth/refresh",  open,           refresh,        "Exchange a refresh token for new tokens", "Refresh", 200, "Tokens"},
     {Method::post, "/auth/logout",   passwordChange, logout,         "End this session",                   "", 204, ""},
     {Method::post, "/auth/password", passwordChange, changePassword, "Change the password; ends all other sessions", "ChangePassword", 204, ""},
-    {Method::get,  "/auth/sessions", user,           listSessions,   "The account's sessions",             "", 200, "SessionList"},
+    {Method::get,  "/auth/sessions", session,        listSessions,   "The account's sessions",             "", 200, "SessionList"},
     {Method::del,  "/auth/sessions/{id}", session,   revokeSession,  "End a session",                      "", 204, ""},
     {Method::get,  "/auth/tokens",   session,        listApiTokens,  "The account's API tokens",           "", 200, "ApiTokenList"},
     {Method::post, "/auth/tokens",   session,        createApiToken, "Make an API token; it is shown once", "NewApiToken", 201, "MadeApiToken"},
@@ -44,7 +44,7 @@ constexpr ApiRoute table[] = {
     {Method::get,   "/admin/users/{id}",          admin, getUser,         "One user",                       "", 200, "User"},
     {Method::patch, "/admin/users/{id}",          admin, changeUser,      "Enable, disable, set role and quota", "UserChange", 200, "User"},
     {Method::del,   "/admin/users/{id}",          admin, deleteUser,      "Delete a user with all files",   "", 204, ""},
-    {Method::post,  "/admin/users/{id}/password", admin, resetPassword,   "Set a user's password",          "ResetPassword", 204, ""},
+    {Method::post,  "/admin/users/{id}/password", admin, resetPassword,   "Set a user's password; ends all sessions and API tokens", "ResetPassword", 204, ""},
     {Method::get,   "/admin/storage",             admin, storageOverview, "Stores, copies and what is at risk", "", 200, "Storage"},
     {Method::post,  "/admin/sweeps/{name}",       admin, runSweep,        "Run one sweep now",              "", 200, "SweepReport"},
 

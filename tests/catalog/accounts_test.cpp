@@ -120,7 +120,7 @@ TEST_P(AccountsTest, UsersAreListedByNameInPages) {
 TEST_P(AccountsTest, ANewPasswordEndsTheOtherSessionsAndIsAlwaysLater) {
     const SessionId kept = open(user, "kept"), ended = open(user, "ended"), others = open(other, "others");
     accounts.createApiToken(user, "token", hash("api"), false, std::nullopt);
-    accounts.setPassword(user, "new", true, kept);
+    accounts.setPassword(user, "new", kept);
     EXPECT_TRUE(accounts.resolveSession(kept));
     EXPECT_FALSE(accounts.resolveSession(ended));
     EXPECT_TRUE(accounts.resolveSession(others));
@@ -129,20 +129,39 @@ TEST_P(AccountsTest, ANewPasswordEndsTheOtherSessionsAndIsAlwaysLater) {
               ErrorCode::unauthorized);
     const auto row = accounts.findForLogin("ann");
     EXPECT_EQ(row->passwordHash, "new");
-    EXPECT_TRUE(row->user.mustChangePassword);
+    EXPECT_FALSE(row->user.mustChangePassword);
 
     Timestamp before = row->user.passwordChangedAt;
     for (const Timestamp step : {Timestamp{0}, -hourUs, 2 * hourUs}) {
         time.advance(step);
-        accounts.setPassword(user, "newer", false, std::nullopt);
+        accounts.setPassword(user, "newer", std::nullopt);
         const Timestamp after = accounts.find(user)->passwordChangedAt;
         EXPECT_GT(after, before);
         before = after;
     }
     EXPECT_EQ(before, time.now());
-    EXPECT_FALSE(accounts.find(user)->mustChangePassword);
     EXPECT_FALSE(accounts.resolveSession(kept));
-    EXPECT_EQ(errorOf([&] { accounts.setPassword(UserId{987654}, "x", false, std::nullopt); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.setPassword(UserId{987654}, "x", std::nullopt); }), ErrorCode::notFound);
+}
+
+TEST_P(AccountsTest, APasswordThatSomebodyElseGaveEndsAllThatOpenedTheAccount) {
+    const SessionId session = open(user, "refresh"), others = open(other, "others");
+    accounts.createApiToken(user, "token", hash("api"), false, std::nullopt);
+    accounts.createApiToken(other, "token", hash("other api"), false, std::nullopt);
+    const Timestamp before = accounts.find(user)->passwordChangedAt;
+    accounts.resetPassword(user, "given", true);
+    EXPECT_FALSE(accounts.resolveSession(session));
+    EXPECT_FALSE(accounts.resolveApiToken(hash("api")));
+    EXPECT_THAT(accounts.apiTokens(user), IsEmpty());
+    EXPECT_TRUE(accounts.resolveSession(others));
+    EXPECT_TRUE(accounts.resolveApiToken(hash("other api")));
+    const auto row = accounts.findForLogin("ann");
+    EXPECT_EQ(row->passwordHash, "given");
+    EXPECT_TRUE(row->user.mustChangePassword);
+    EXPECT_GT(row->user.passwordChangedAt, before);
+    accounts.resetPassword(user, "given again", false);
+    EXPECT_FALSE(accounts.find(user)->mustChangePassword);
+    EXPECT_EQ(errorOf([&] { accounts.resetPassword(UserId{987654}, "x", true); }), ErrorCode::notFound);
 }
 
 TEST_P(AccountsTest, ADisabledUserIsRefusedEverywhereAtOnce) {

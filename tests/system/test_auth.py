@@ -215,7 +215,7 @@ def test_sessions_are_listed_and_revoked(shared_vault, world):
 def test_a_changed_password_ends_other_sessions_and_uploads(shared_vault, world):
     owner, other = world.owner, shared_vault.client()
     other.login(world.username, PASSWORD)
-    upload = world.upload()
+    upload, api_token = world.upload(), world.api_token()["token"]
     upload.client.get(f"/uploads/{upload.id}", token=upload.token)
     refused(owner.call("POST", "/auth/password", json={"current_password": "wrong one",
                                                        "new_password": "a new password"}),
@@ -224,6 +224,7 @@ def test_a_changed_password_ends_other_sessions_and_uploads(shared_vault, world)
             422, "invalid_value")
     owner.post("/auth/password", {"current_password": PASSWORD, "new_password": "a new password"}, expect=204)
     owner.get("/me")
+    owner.get("/me", token=api_token)
     unauthorized(other)
     refused(refresh(shared_vault, other.refresh_token), 401, "unauthorized")
     unauthorized(owner, f"/uploads/{upload.id}", token=upload.token)
@@ -318,7 +319,7 @@ def test_a_read_only_api_token_reads(shared_vault, world):
 @pytest.mark.parametrize("method, path, body", [("POST", "/auth/tokens", {"name": "child"}),
                                                 ("GET", "/auth/tokens", None),
                                                 ("DELETE", "/auth/tokens/1", None), ("POST", "/auth/logout", None),
-                                                ("DELETE", "/auth/sessions/1", None),
+                                                ("GET", "/auth/sessions", None), ("DELETE", "/auth/sessions/1", None),
                                                 ("POST", "/auth/password",
                                                  {"current_password": PASSWORD, "new_password": "x" * 9})])
 def test_an_api_token_cannot_govern_the_account(world, method, path, body):
@@ -330,6 +331,15 @@ def test_an_api_token_says_when_it_ends(world):
     made = world.api_token(expires_in_days=1)
     (listed,) = world.owner.get("/auth/tokens").json()["items"]
     assert made["expires_at"] == listed["expires_at"] > listed["created_at"]
+
+
+def test_an_api_token_whose_time_is_over_is_refused(shared_vault, world):
+    ending, other = world.api_token(expires_in_days=1), world.api_token(expires_in_days=1)
+    world.owner.get("/files", token=ending["token"])
+    shared_vault.sql("UPDATE api_tokens SET expires_at = 1 WHERE id = ?", ending["token_id"])
+    unauthorized(world.owner, token=ending["token"])
+    unauthorized(world.owner, "/files", token=ending["token"])
+    world.owner.get("/files", token=other["token"])
 
 
 # --- administration ---
@@ -398,11 +408,15 @@ def test_a_disabled_account_is_refused_at_once_and_comes_back(shared_vault, worl
 
 def test_a_reset_password_ends_sessions_and_tokens_and_must_be_changed(shared_vault, world, admin):
     api_token, upload = world.api_token()["token"], world.upload()
-    admin.post(f"/admin/users/{world.owner.user_id}/password", {"password": "of the admin"}, expect=204)
+    admin.post(f"/admin/users/{world.owner.user_id}/password",
+               {"password": "of the admin", "must_change_password": False}, expect=204)
     unauthorized(world.owner)
     unauthorized(world.owner, f"/uploads/{upload.id}", token=upload.token)
-    assert world.owner.call("GET", "/me", token=api_token).status_code in (401, 403)
-    assert world.owner.login(world.username, "of the admin")["must_change_password"] is True
+    unauthorized(world.owner, token=api_token)
+    assert world.owner.login(world.username, "of the admin")["must_change_password"] is False
+    assert world.owner.get("/auth/tokens").json()["items"] == []
+    admin.post(f"/admin/users/{world.owner.user_id}/password", {"password": "of the admin again"}, expect=204)
+    assert world.owner.login(world.username, "of the admin again")["must_change_password"] is True
 
 
 def test_a_quota_is_set_and_goes_back_to_the_default(world, admin):

@@ -100,6 +100,20 @@ def test_links_are_listed_in_pages_with_their_counts(world, guest):
 # --- the end of a link ---
 
 
+def test_a_link_whose_time_is_over_is_gone(shared_vault, world, guest):
+    share, other = shared(world, expires_in_hours=1), shared(world, expires_in_hours=1)
+    token = share["share_token"]
+    assert guest.open_share(token).content == DATA
+    shared_vault.sql("UPDATE shares SET expires_at = 1 WHERE id = ?", share["share_id"])
+    for path in ("", "/info"):
+        refused(fetch(guest, token, path), 410, "gone")
+    refused(fetch(guest, token, Range="bytes=0-9"), 410, "gone")
+    assert guest.open_share(other["share_token"]).content == DATA
+    assert downloads(world, share) == 1
+    world.owner.patch(f"/shares/{share['share_id']}", {"expires_in_hours": 1})
+    assert guest.open_share(token).content == DATA
+
+
 def test_a_revoked_link_and_one_that_never_was_look_the_same(world, guest):
     share = shared(world)
     world.owner.delete(f"/shares/{share['share_id']}", expect=204)
