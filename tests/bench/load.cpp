@@ -1,13 +1,13 @@
 // Load on a running server, and the time it took: what a client in Python would be too slow for. Everything that is
 // sent is made and hashed before the clock starts. Prints one line of JSON.
 //
-//   load PORT TOKEN upload SIZE SEED NAME                a resumable upload, 4 chunks in flight; until no copy is
-//   missing load PORT TOKEN download PATH SIZE                   one file, which must have that size load PORT TOKEN
-//   batch FOLDER COUNT SEED              4 KiB files, 500 a request, 4 connections; until no copy is missing load PORT
-//   TOKEN form FOLDER COUNT SEED               4 KiB files, one a request, 16 connections; until no copy is missing
-//   load PORT TOKEN users COUNT SECONDS                  so many at once, each uploads 8 MiB, downloads it and lists,
-//   over and over load PORT TOKEN idle COUNT PATH                      so many open connections, then how long new ones
-//   wait for an answer
+//   load PORT TOKEN upload SIZE SEED NAME    a resumable upload, 4 chunks in flight; until no copy is missing
+//   load PORT TOKEN download PATH SIZE       one file, which must have that size
+//   load PORT TOKEN batch FOLDER COUNT SEED  4 KiB files, 500 a request, 4 connections; until no copy is missing
+//   load PORT TOKEN form FOLDER COUNT SEED   4 KiB files, one a request, 16 connections; until no copy is missing
+//   load PORT TOKEN users COUNT SECONDS      so many new accounts at once, each on a connection of its own: uploads
+//                                            8 MiB, lists and downloads it, over and over
+//   load PORT TOKEN idle COUNT PATH          so many open connections, then how long new ones wait for an answer
 //
 // TOKEN is an administrator's, so that it may ask how many copies are missing.
 #include <algorithm>
@@ -190,18 +190,20 @@ class Load {
 
     json users(std::size_t count, double seconds) {
         const std::string bytes = randomBytes(8 << 20);
+        std::vector<std::string> tokens;
+        for (std::size_t user = 0; user < count; ++user) tokens.push_back(newAccount("user-" + std::to_string(user)));
         std::atomic<std::size_t> rounds = 0;
         const auto start = SteadyClock::now();
         together(count, [&](std::size_t user) {
-            const auto own = connection();
+            HttpConnection own(port_, tokens[user]);
             const Multipart form("", "user-" + std::to_string(user) + ".bin");
             do {
                 const std::string front = randomBytes(sizeof(std::uint64_t), (user << 32) + rounds++);
-                const json file = json::parse(own->call("POST", "/files/upload", form.headers,
-                                                        {form.front, front, rest(bytes, bytes.size()), form.back})
+                const json file = json::parse(own.call("POST", "/files/upload", form.headers,
+                                                       {form.front, front, rest(bytes, bytes.size()), form.back})
                                                   .body);
-                own->get("/files");
-                own->get("/files/" + file.at("file_id").get<std::string>() + "/download", [](std::string_view) {});
+                own.get("/files");
+                own.get("/files/" + file.at("file_id").get<std::string>() + "/download", [](std::string_view) {});
             } while (since(start) < seconds);
         });
         return {{"seconds", since(start)}, {"rounds", rounds.load()}};
@@ -224,6 +226,17 @@ class Load {
 
   private:
     std::unique_ptr<HttpConnection> connection() const { return std::make_unique<HttpConnection>(port_, token_); }
+
+    // Registers an account and signs in; its access token.
+    std::string newAccount(const std::string& username) const {
+        const std::string password = "the password of the benches";
+        const auto own = connection();
+        own->post("/auth/register",
+                  json{{"username", username}, {"email", username + "@example.org"}, {"password", password}}.dump());
+        const json tokens =
+            json::parse(own->post("/auth/login", json{{"username", username}, {"password", password}}.dump()).body);
+        return tokens.at("access_token").get<std::string>();
+    }
 
     static std::string_view rest(const std::string& bytes, std::size_t length) {
         return std::string_view(bytes).substr(sizeof(std::uint64_t), length - sizeof(std::uint64_t));

@@ -67,7 +67,7 @@ class Server(Service):
         super().__init__(folder)
         settings = {"DATA_DIR": "data", "PORT": self.port, "LOG_REQUESTS": "false", "BCRYPT_COST": 4,
                     "ADMIN_PASSWORD": PASSWORD, "LOGIN_LIMIT_ADDRESS": 100_000,
-                    "LOGIN_LIMIT_ACCOUNT": 100_000}
+                    "LOGIN_LIMIT_ACCOUNT": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
         self.launch([program], "/health/ready", {"PATH": os.environ["PATH"]} | {k: str(v) for k, v in settings.items()})
         login = {"username": "admin", "password": PASSWORD, "new_password": PASSWORD + " again"}
         self.token = None
