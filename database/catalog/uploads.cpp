@@ -107,7 +107,8 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                                (earlier->state == UploadState::open && earlier->expiresAt > now);
             if (alive) {
                 const bool same = earlier->folder == wanted.folder && earlier->name == wanted.name.text() &&
-                                  earlier->size == wanted.size && earlier->modifiedAt == wanted.modifiedAt &&
+                                  earlier->size == wanted.size &&
+                                  wanted.modifiedAt.value_or(earlier->modifiedAt) == earlier->modifiedAt &&
                                   earlier->onConflict == wanted.onConflict;
                 if (!same)
                     throw Error(ErrorCode::conflict,
@@ -129,6 +130,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                       (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
             refuseTakenName(wanted.name);
         addReserved(session, row, wanted.size, defaultQuota_);
+        const Timestamp modifiedAt = wanted.modifiedAt.value_or(now);
         FileId file{};
         if (taken && wanted.onConflict == OnConflict::version) {
             file = taken->id;
@@ -137,7 +139,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                 "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
                 "updated_at)"
                 " VALUES ($1, $2, 1, 'reserved', $3, $4, $5, $6, $6) RETURNING id",
-                {owner, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.modifiedAt, now},
+                {owner, wanted.folder, wanted.name.text(), wanted.name.key(), modifiedAt, now},
                 [&](const Row& made) { file = made.id<FileId>(0); });
         }
         session.query(
@@ -146,7 +148,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
             " on_conflict, file_id, reserved, created_at, expires_at)"
             " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12) RETURNING id",
             {owner, wanted.key, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.size, limits_.chunkSize,
-             wanted.modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
+             modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
             [&](const Row& made) { id = made.id<UploadId>(0); });
         isNew = true;
     });

@@ -17,8 +17,8 @@ struct NewUpload {
     std::string key;  // the client's, unique per owner
     FileId folder;
     FileName name;
-    std::int64_t size;  // bytes, >= 0
-    Timestamp modifiedAt;
+    std::int64_t size;                    // bytes, >= 0
+    std::optional<Timestamp> modifiedAt;  // nullopt: when the upload was created
     OnConflict onConflict;
 };
 
@@ -80,8 +80,8 @@ class Uploads {
     Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota);
 
     // Reserves quota and a file id. The same key again returns the same upload, whatever its state is now, when folder,
-    // name, size, modifiedAt and onConflict are the same; conflict when they differ; a new one when it has ended.
-    // With onConflict fail and the name taken: nameTaken. created says which.
+    // name, size, onConflict and, where given, modifiedAt are the same; conflict when they differ; a new one when it
+    // has ended. With onConflict fail and the name taken: nameTaken. created says which.
     Upload create(UserId owner, const NewUpload& upload, bool* created = nullptr);
     // Throws notFound. chunksStored and bytesStored are counted only for progress.
     [[nodiscard]] Upload get(UploadId upload, bool progress = false);

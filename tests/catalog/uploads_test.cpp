@@ -71,6 +71,20 @@ TEST_P(UploadsTest, AreFoundAgainByTheirKey) {
     EXPECT_NE(uploads.create(bob.id, newUpload(bob, "k", "a", content)).id, first.id);
 }
 
+TEST_P(UploadsTest, AreFoundAgainByWhoNamesNoTime) {
+    const User alice = makeUser("alice");
+    NewUpload wanted = newUpload(alice, "k", "a", text(10));
+    wanted.modifiedAt.reset();
+    const Upload first = uploads.create(alice.id, wanted);
+    EXPECT_EQ(first.modifiedAt, time.now());
+    time.advance(hourUs);
+    EXPECT_EQ(uploads.create(alice.id, wanted).id, first.id);
+    wanted.modifiedAt = first.modifiedAt;
+    EXPECT_EQ(uploads.create(alice.id, wanted).id, first.id);
+    wanted.modifiedAt = time.now();
+    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, wanted); }), ErrorCode::conflict);
+}
+
 TEST_P(UploadsTest, BeginAnewWhenTheFormerOneEnded) {
     const User alice = makeUser("alice");
     const NewUpload wanted = newUpload(alice, "k", "a", text(10));
