@@ -43,6 +43,13 @@ void requireFit(const OpenUpload& upload, const DeclaredChunk& chunk) {
                                                  std::to_string(chunk.length) + '.');
 }
 
+std::int64_t bytesToReserve(std::span<const DeclaredChunk> chunks, Reserve reserve) {
+    std::int64_t bytes = 0;
+    if (reserve == Reserve::bytes)
+        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+    return bytes;
+}
+
 PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk, Timestamp now) {
     PinnedChunk pinned{chunk.index, {}, 0};
     std::int64_t size = 0;
@@ -304,13 +311,13 @@ UploadId Uploads::openIntake(UserId owner) {
     return openIntake(owner, {}, none);
 }
 
-UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned) {
+UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned,
+                             Reserve reserve) {
     UploadId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         OwnerRow row = lockOwner(session, owner);
-        std::int64_t bytes = 0;
-        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        const std::int64_t bytes = bytesToReserve(chunks, reserve);
         addReserved(session, row, bytes, defaultQuota_);
         session.query(
             "INSERT INTO uploads (owner_id, state, chunk_size, reserved, created_at, expires_at)"
@@ -323,7 +330,7 @@ UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks
     return id;
 }
 
-std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const DeclaredChunk> chunks) {
+std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const DeclaredChunk> chunks, Reserve reserve) {
     std::vector<PinnedChunk> pinned;
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
@@ -331,8 +338,7 @@ std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const Declar
         if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
         OwnerRow owner = lockOwner(session, seen->owner);
         (void)lockOpenUpload(session, intake, now);
-        std::int64_t bytes = 0;
-        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        const std::int64_t bytes = bytesToReserve(chunks, reserve);
         addReserved(session, owner, bytes, defaultQuota_);
         session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
                         {bytes, now + intakeDays * dayUs, intake});

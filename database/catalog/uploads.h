@@ -66,6 +66,10 @@ struct FileOutcome {
     std::optional<Error> error;         // these two
 };
 
+// What an intake holds of the owner's quota while its bytes come. Nothing: each file is measured at the commit only,
+// where it is known whether it needs room at all; for requests of a bounded size.
+enum class Reserve { bytes, nothing };
+
 struct UploadLimits {
     std::int64_t chunkSize;
     int writeQuorum = 2;
@@ -104,12 +108,14 @@ class Uploads {
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
     int expire(int limit);
 
-    // Multipart and batch: an upload that lives as long as its request, with quota reserved as its chunks come.
+    // Multipart and batch: an upload that lives as long as its request.
     UploadId openIntake(UserId owner);
-    // Several at once, in one transaction; throws quotaExceeded.
-    std::vector<PinnedChunk> pinAll(UploadId intake, std::span<const DeclaredChunk> chunks);
+    // Several at once, in one transaction; throws quotaExceeded when their bytes are to be reserved.
+    std::vector<PinnedChunk> pinAll(UploadId intake, std::span<const DeclaredChunk> chunks,
+                                    Reserve reserve = Reserve::bytes);
     // openIntake and pinAll in one transaction, for small files.
-    UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned);
+    UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned,
+                        Reserve reserve = Reserve::bytes);
     // storedAll and the commit of the good files and the end of the intake, in one transaction; each file is its own
     // savepoint. lastStored: what was not given to storedAll yet.
     std::vector<FileOutcome> commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,

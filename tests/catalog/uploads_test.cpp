@@ -310,6 +310,36 @@ TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
     EXPECT_TRUE(putAtOnce(alice, "empty", "").file);
 }
 
+TEST_P(UploadsTest, ThatReserveNothingAreMeasuredFileByFile) {
+    const User alice = makeUser("alice");
+    accounts.setQuota(alice.id, 150);
+    const std::string content = text(250);  // three chunks, the last of 50 bytes
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, {}, pinned, Reserve::nothing);
+    pinned = uploads.pinAll(intake, cut(content), Reserve::nothing);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
+    std::vector<StoredChunk> stored;
+    for (const PinnedChunk& pin : pinned) stored.push_back({pin.index, pin.row, pin.generation, stores});
+    const auto file = [&](const std::string& name, std::int64_t first, std::int64_t size) {
+        return NewFile{.folder = alice.root,
+                       .folders = {},
+                       .name = FileName::parse(name),
+                       .size = size,
+                       .firstChunk = first,
+                       .chunkCount = 1,
+                       .sha256 = cut(content)[static_cast<std::size_t>(first)].id,
+                       .modifiedAt = time.now(),
+                       .onConflict = OnConflict::version};
+    };
+    const auto outcomes = uploads.commitFiles(
+        intake, stored, std::vector{file("a", 0, 100), file("b", 1, 100), file("a", 0, 100), file("c", 2, 50)});
+    EXPECT_TRUE(outcomes[0].file);
+    EXPECT_EQ(outcomes[1].error->code(), ErrorCode::quotaExceeded);
+    EXPECT_FALSE(outcomes[2].file->newVersion);
+    EXPECT_TRUE(outcomes[3].file);
+    EXPECT_EQ(accounts.find(alice.id)->used, 150);
+}
+
 TEST_P(UploadsTest, AtOnceNeverExceedTheQuota) {
     const User alice = makeUser("alice");
     accounts.setQuota(alice.id, 100);
