@@ -55,6 +55,21 @@ void deleteSessions(Session& session, UserId user, std::optional<SessionId> keep
     session.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", {user, keep ? valueOf(*keep) : 0});
 }
 
+// A password that was right while its hash was computed opens nothing once another one is set.
+void refuseOtherPassword(const User& locked, Timestamp seenChangedAt) {
+    if (locked.passwordChangedAt != seenChangedAt)
+        throw Error(ErrorCode::unauthorized, "The password was changed meanwhile. Sign in with the new one.");
+}
+
+Timestamp putPassword(Session& session, const User& locked, std::string_view hash, bool mustChange, Timestamp now) {
+    // Later than before even if the clock stands still: upload tokens end by it.
+    const Timestamp changedAt = std::max(now, locked.passwordChangedAt + 1);
+    session.execute(
+        "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
+        {hash, mustChange, changedAt, locked.id});
+    return changedAt;
+}
+
 User lockUser(Session& session, UserId user) {
     static const std::string sqlite = selectUser("WHERE u.id = $1"), postgres = sqlite + " FOR UPDATE";
     std::optional<User> found;
@@ -189,14 +204,21 @@ std::int64_t Accounts::count() {
 
 void Accounts::setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep) {
     database_.write([&](Session& session) {
-        const User before = lockUser(session, user);
-        // Later than before even if the clock stands still: upload tokens end by it.
-        const Timestamp changedAt = std::max(clock_(), before.passwordChangedAt + 1);
-        session.execute(
-            "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
-            {passwordHash, mustChange, changedAt, user});
+        putPassword(session, lockUser(session, user), passwordHash, mustChange, clock_());
         deleteSessions(session, user, keep);
     });
+}
+
+Timestamp Accounts::changePassword(UserId user, Timestamp seenChangedAt, std::string_view passwordHash,
+                                   std::optional<SessionId> keep) {
+    Timestamp changedAt = 0;
+    database_.write([&](Session& session) {
+        const User locked = lockUser(session, user);
+        refuseOtherPassword(locked, seenChangedAt);
+        changedAt = putPassword(session, locked, passwordHash, false, clock_());
+        deleteSessions(session, user, keep);
+    });
+    return changedAt;
 }
 
 void Accounts::setState(UserId user, UserState state) {
@@ -275,12 +297,14 @@ int Accounts::finishDeleted() {
     return finished;
 }
 
-SessionId Accounts::openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
-                                std::string_view userAgent, Timestamp expiresAt) {
+SessionId Accounts::openSession(UserId user, Timestamp seenChangedAt, const Sha256Digest& refreshHash,
+                                std::string_view address, std::string_view userAgent, Timestamp expiresAt) {
     SessionId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
-        if (lockUser(session, user).state != UserState::active) refuseToken();
+        const User locked = lockUser(session, user);
+        if (locked.state != UserState::active) refuseToken();
+        refuseOtherPassword(locked, seenChangedAt);
         session.query(
             "INSERT INTO sessions (user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
             " VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id",

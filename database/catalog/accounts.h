@@ -48,6 +48,10 @@ class Accounts {
     // Ends all sessions but keep, and by passwordChangedAt, which always rises, all upload tokens. API tokens stay.
     // Throws notFound.
     void setPassword(UserId user, std::string_view passwordHash, bool mustChange, std::optional<SessionId> keep);
+    // The user's own change, as setPassword; when the password was checked at seenChangedAt of that account and has
+    // been changed since: unauthorized. Returns the new passwordChangedAt.
+    Timestamp changePassword(UserId user, Timestamp seenChangedAt, std::string_view passwordHash,
+                             std::optional<SessionId> keep);
     // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
     // last active admin.
     void setState(UserId user, UserState state);
@@ -59,9 +63,10 @@ class Accounts {
     // Removes users whose tree is gone. Part of the purge sweep.
     int finishDeleted();
 
-    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits. Throws unauthorized when the user is not active.
-    SessionId openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
-                          std::string_view userAgent, Timestamp expiresAt);
+    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits. Throws unauthorized when the user is not active,
+    // or the password is not that of seenChangedAt any more, against which the login was checked.
+    SessionId openSession(UserId user, Timestamp seenChangedAt, const Sha256Digest& refreshHash,
+                          std::string_view address, std::string_view userAgent, Timestamp expiresAt);
     // The session with its user, nullopt when revoked, expired or its user is not active.
     [[nodiscard]] std::optional<Access> resolveSession(SessionId session);
     [[nodiscard]] std::optional<Access> resolveApiToken(const Sha256Digest& tokenHash);

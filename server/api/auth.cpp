@@ -76,13 +76,15 @@ void login(Services& services, Call& call) {
 
     if (newPassword) {
         refuseSamePassword(password, *newPassword);
-        accounts.setPassword(found->user.id, services.passwords.hash(*newPassword), false, std::nullopt);
+        found->user.passwordChangedAt = accounts.changePassword(found->user.id, found->user.passwordChangedAt,
+                                                                services.passwords.hash(*newPassword), std::nullopt);
         found->user.mustChangePassword = false;
     }
     const RandomToken token = newRefreshToken();
     const Timestamp expires = services.clock() + services.settings.sessionDays * dayUs;
-    const auto session = accounts.openSession(found->user.id, token.hash, call.request.clientAddress,
-                                              cut(call.request.header("User-Agent").value_or(""), 256), expires);
+    const auto session =
+        accounts.openSession(found->user.id, found->user.passwordChangedAt, token.hash, call.request.clientAddress,
+                             cut(call.request.header("User-Agent").value_or(""), 256), expires);
     call.sendJson(200, tokensJson(services, found->user, session, token.text));
 }
 
@@ -115,7 +117,8 @@ void changePassword(Services& services, Call& call) {
         throw Error(ErrorCode::wrongCredentials, "The current password is wrong.");
     accounts.clearAttempts(accountKey);
     refuseSamePassword(current, next);
-    accounts.setPassword(call.owner(), services.passwords.hash(next), false, call.access->session);
+    accounts.changePassword(call.owner(), found->user.passwordChangedAt, services.passwords.hash(next),
+                            call.access->session);
     call.sendNothing();
 }
 

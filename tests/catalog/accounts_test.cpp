@@ -34,7 +34,8 @@ class AccountsTest : public TreeTest {
         return "";
     }
     SessionId open(UserId owner, std::string_view token) {
-        return accounts.openSession(owner, hash(token), "192.0.2.1", "a browser", time.now() + 30 * dayUs);
+        return accounts.openSession(owner, accounts.find(owner)->passwordChangedAt, hash(token), "192.0.2.1",
+                                    "a browser", time.now() + 30 * dayUs);
     }
 };
 
@@ -143,6 +144,26 @@ TEST_P(AccountsTest, ANewPasswordEndsTheOtherSessionsAndIsAlwaysLater) {
     EXPECT_FALSE(accounts.find(user)->mustChangePassword);
     EXPECT_FALSE(accounts.resolveSession(kept));
     EXPECT_EQ(errorOf([&] { accounts.setPassword(UserId{987654}, "x", false, std::nullopt); }), ErrorCode::notFound);
+}
+
+TEST_P(AccountsTest, WhoeverShowedTheFormerPasswordGetsNothingByIt) {
+    const Timestamp seen = accounts.find(user)->passwordChangedAt;
+    const SessionId session = open(user, "kept");
+    accounts.setPassword(user, "by the admin", true, std::nullopt);
+    EXPECT_EQ(errorOf([&] { accounts.openSession(user, seen, hash("late"), "", "", time.now() + dayUs); }),
+              ErrorCode::unauthorized);
+    EXPECT_EQ(errorOf([&] { accounts.changePassword(user, seen, "late", session); }), ErrorCode::unauthorized);
+    EXPECT_EQ(accounts.findForLogin("ann")->passwordHash, "by the admin");
+    EXPECT_TRUE(accounts.find(user)->mustChangePassword);
+    EXPECT_THAT(accounts.sessions(user), IsEmpty());
+
+    const SessionId kept = open(user, "next"), ended = open(user, "other");
+    const Timestamp changed = accounts.changePassword(user, accounts.find(user)->passwordChangedAt, "own", kept);
+    EXPECT_EQ(changed, accounts.find(user)->passwordChangedAt);
+    EXPECT_FALSE(accounts.find(user)->mustChangePassword);
+    EXPECT_TRUE(accounts.resolveSession(kept));
+    EXPECT_FALSE(accounts.resolveSession(ended));
+    EXPECT_EQ(errorOf([&] { accounts.changePassword(UserId{987654}, 0, "x", std::nullopt); }), ErrorCode::notFound);
 }
 
 TEST_P(AccountsTest, ADisabledUserIsRefusedEverywhereAtOnce) {

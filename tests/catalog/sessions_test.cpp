@@ -15,7 +15,8 @@ class SessionsTest : public TreeTest {
     static Sha256Digest hash(std::string_view token) { return Sha256Digest::of(token); }
 
     SessionId open(std::string_view token, Timestamp lifetime = 30 * dayUs) {
-        return accounts.openSession(user, hash(token), "192.0.2.1", "a browser", time.now() + lifetime);
+        return accounts.openSession(user, accounts.find(user)->passwordChangedAt, hash(token), "192.0.2.1", "a browser",
+                                    time.now() + lifetime);
     }
     Access rotate(std::string_view token, std::string_view next) {
         return accounts.rotate(hash(token), hash(next), "192.0.2.7", time.now() + 30 * dayUs);
@@ -38,7 +39,7 @@ TEST_P(SessionsTest, ASessionIsItsUserUntilItExpires) {
     time.advance(1);
     EXPECT_FALSE(accounts.resolveSession(id));
     EXPECT_EQ(errorOf([&] { rotate("t0", "t1"); }), ErrorCode::unauthorized);
-    EXPECT_EQ(errorOf([&] { accounts.openSession(UserId{987654}, hash("x"), "", "", 0); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.openSession(UserId{987654}, 0, hash("x"), "", "", 0); }), ErrorCode::notFound);
 }
 
 TEST_P(SessionsTest, TheRequestSeesTheUserAsItIsNow) {

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from client import problem
@@ -403,6 +404,26 @@ def test_a_reset_password_ends_sessions_and_tokens_and_must_be_changed(shared_va
     unauthorized(world.owner, f"/uploads/{upload.id}", token=upload.token)
     assert world.owner.call("GET", "/me", token=api_token).status_code in (401, 403)
     assert world.owner.login(world.username, "of the admin")["must_change_password"] is True
+
+
+@pytest.mark.parametrize("new", [None, "of the owner"], ids=["login", "login with a new password"])
+def test_a_login_that_runs_while_the_password_is_reset_gets_nothing_by_the_old_one(make_vault, new):
+    vault = make_vault(BCRYPT_COST=9, LOGIN_LIMIT_ACCOUNT=1000).start()  # the slower, the longer the race
+    user_id, admin = vault.user("alice").user_id, vault.admin()
+    for number in range(4):
+        old, reset = PASSWORD if number == 0 else f"reset number {number - 1}", f"reset number {number}"
+        more = {"new_password": new} if new else {}
+        with ThreadPoolExecutor(13) as pool:
+            logins = [pool.submit(sign_in, vault, "alice", old, **more) for _ in range(4)]
+            resetting = pool.submit(admin.post, f"/admin/users/{user_id}/password",
+                                    {"password": reset, "must_change_password": False}, expect=204)
+            logins += [pool.submit(sign_in, vault, "alice", old, **more) for _ in range(8)]
+        resetting.result()
+        for answer in (login.result() for login in logins):
+            assert answer.status_code in (200, 401), answer.text
+            if answer.ok:
+                unauthorized(vault.client(), token=answer.json()["access_token"])
+        assert sign_in(vault, "alice", reset).ok
 
 
 def test_a_quota_is_set_and_goes_back_to_the_default(world, admin):
