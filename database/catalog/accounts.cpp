@@ -157,17 +157,21 @@ User Accounts::create(const NewUser& user) {
 std::optional<LoginRow> Accounts::findForLogin(std::string_view username) {
     static const std::string select =
         "SELECT " + std::string(userColumns) + ", u.password_hash FROM users u WHERE u.username_key = $1";
-    std::string key;
-    try {
-        key = keyOf(username);
-    } catch (const Error&) {
-        return std::nullopt;  // no user can have such a name
-    }
+    const std::string key = loginKey(username);
     std::optional<LoginRow> found;
+    if (key.empty()) return found;
     database_.read([&](Session& session) {
         session.query(select, {key}, [&](const Row& row) { found = LoginRow{userOf(row), row.text(userColumnCount)}; });
     });
     return found;
+}
+
+std::string Accounts::loginKey(std::string_view username) {
+    try {
+        return keyOf(username);
+    } catch (const Error&) {
+        return {};
+    }
 }
 
 std::optional<User> Accounts::find(UserId user) {

@@ -40,6 +40,8 @@ class Accounts {
     // Throws Error nameTaken when user name or email, compared without case, are in use.
     User create(const NewUser& user);
     [[nodiscard]] std::optional<LoginRow> findForLogin(std::string_view username);
+    // The same for all spellings that findForLogin takes for one user; "" when no user can have such a name.
+    [[nodiscard]] static std::string loginKey(std::string_view username);
     [[nodiscard]] std::optional<User> find(UserId user);
     // Sorted by user name; users after the given name, at most limit. q: part of name or email, without case.
     [[nodiscard]] std::vector<User> list(std::string_view q, std::string_view afterUsername, int limit);

@@ -116,6 +116,31 @@ def test_failed_logins_are_limited_per_account_before_the_password_is_looked_at(
     vault.user("somebody-else")
 
 
+def test_other_spellings_of_a_name_are_counted_with_it(make_vault):
+    vault = make_vault(LOGIN_LIMIT_ACCOUNT=3).start()
+    vault.user("Mask")
+    for spelling in ("mask", "MA\u017fK", "mas\u212a"):  # a long s and the sign of Kelvin fold to s and k
+        refused(sign_in(vault, spelling, "wrong one"), 401, "wrong_credentials")
+    for spelling in ("mask", "ma\u017f\u212a"):
+        refused(sign_in(vault, spelling, PASSWORD), 429, "too_many_requests")
+
+
+def test_a_network_of_ipv6_addresses_is_one_address_to_the_limits(make_vault):
+    vault = make_vault(LOGIN_LIMIT_ADDRESS=3, REGISTER_LIMIT_ADDRESS=3, SHARE_PASSWORD_LIMIT=3,
+                       TRUSTED_PROXIES="127.0.0.1").start()
+    alice = vault.user()
+    link = alice.share(alice.upload_multipart("file", b"x")["file_id"], password="sesame open")["share_token"]
+    calls = [("POST", "/auth/login", lambda n: {"username": f"name{n}", "password": "wrong one"}, 401),
+             ("POST", "/auth/register",
+              lambda n: {"username": f"name{n}", "email": f"{n}@example.org", "password": PASSWORD}, 201),
+             ("POST", f"/share/{link}/unlock", lambda n: {"password": "wrong one"}, 401)]
+    for method, path, body, status in calls:
+        answers = [vault.client().call(method, path, json=body(number), headers={"X-Forwarded-For": address}).status_code
+                   for number, address in enumerate(["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3:4:5:6",
+                                                     "2001:db8:1:2:ffff::", "2001:db8:1:3::1", "203.0.113.2"])]
+        assert answers == [status, status, status, 429, status, status], path
+
+
 def test_a_good_login_clears_the_count_of_failed_ones(make_vault):
     vault = make_vault(LOGIN_LIMIT_ACCOUNT=3).start()
     user = vault.user("alice")
