@@ -13,7 +13,13 @@ namespace chunkvault::catalog {
 
 namespace {
 
-constexpr std::int64_t intakeDays = 1;
+// An intake lives for an hour after its last chunks were pinned, and as long as the slowest client may take for the
+// next ones.
+constexpr std::int64_t slowestBytesPerS = 1 << 10, mostBytesAtOnce = 8 << 20;
+
+Timestamp intakeEnd(Timestamp now, std::int64_t chunkSize) {
+    return now + hourUs + std::max(chunkSize, mostBytesAtOnce) / slowestBytesPerS * secondUs;
+}
 
 std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) {
     return size / chunkSize + (size % chunkSize != 0 ? 1 : 0);
@@ -291,6 +297,16 @@ void Uploads::end(UploadId upload) {
     });
 }
 
+void Uploads::endIntakes() {
+    std::vector<UploadId> open;
+    database_.read([&](Session& session) {
+        open.clear();
+        session.query("SELECT id FROM uploads WHERE upload_key IS NULL AND state = 'open'", {},
+                      [&](const Row& row) { open.push_back(row.id<UploadId>(0)); });
+    });
+    for (const UploadId intake : open) end(intake);
+}
+
 int Uploads::expire(int limit) {
     std::vector<OpenUpload> over;
     database_.read([&](Session& session) { over = expiredUploads(session, clock_(), limit); });
@@ -322,7 +338,7 @@ UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks
         session.query(
             "INSERT INTO uploads (owner_id, state, chunk_size, reserved, created_at, expires_at)"
             " VALUES ($1, 'open', $2, $3, $4, $5) RETURNING id",
-            {owner, limits_.chunkSize, bytes, now, now + intakeDays * dayUs},
+            {owner, limits_.chunkSize, bytes, now, intakeEnd(now, limits_.chunkSize)},
             [&](const Row& made) { id = made.id<UploadId>(0); });
         pinned.clear();
         for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, id, chunk, now));
@@ -341,7 +357,7 @@ std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const Declar
         const std::int64_t bytes = bytesToReserve(chunks, reserve);
         addReserved(session, owner, bytes, defaultQuota_);
         session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
-                        {bytes, now + intakeDays * dayUs, intake});
+                        {bytes, intakeEnd(now, limits_.chunkSize), intake});
         pinned.clear();
         for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, intake, chunk, now));
     });

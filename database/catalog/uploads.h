@@ -105,6 +105,8 @@ class Uploads {
     // uploadIncomplete, checksumMismatch (root), nameTaken, quotaExceeded, uploadExpired.
     CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256);
     void end(UploadId upload);  // gives up; idempotent
+    // Ends the intakes that are open: at the start of the only server of a vault, whose former process left them.
+    void endIntakes();
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
     int expire(int limit);
 

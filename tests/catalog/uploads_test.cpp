@@ -411,6 +411,35 @@ TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
     EXPECT_EQ(number("SELECT COUNT(*) FROM files WHERE kind = 0 AND name <> ''"), 2);
 }
 
+TEST_P(UploadsTest, OfOneRequestEndWithTheProcessThatTookThem) {
+    const User alice = makeUser("alice");
+    const std::string content = text(250);
+    const Upload kept = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    send(kept.id, cut(content)[0]);
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, cut(content), pinned);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 500);
+    uploads.endIntakes();
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 250);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM upload_chunks"), 1);
+    EXPECT_EQ(errorOf([&] { uploads.storedAll(intake, {}); }), ErrorCode::uploadExpired);
+    EXPECT_EQ(uploads.get(kept.id).state, UploadState::open);
+    uploads.endIntakes();
+}
+
+TEST_P(UploadsTest, OfOneRequestThatWasLostHoldTheQuotaForHoursOnly) {
+    const User alice = makeUser("alice");
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, cut(text(100)), pinned);
+    time.advance(2 * hourUs);
+    (void)uploads.pinAll(intake, cut(text(100)));
+    time.advance(2 * hourUs);
+    EXPECT_EQ(uploads.expire(100), 0);
+    time.advance(2 * hourUs);
+    EXPECT_EQ(uploads.expire(100), 1);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
+}
+
 TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {
     const User alice = makeUser("alice");
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
