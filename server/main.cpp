@@ -156,6 +156,7 @@ int run(const process::Config& config) {
     const Keys keys(settings.secretKey.empty() ? folder.secretKey() : settings.secretKey);
     Passwords passwords(settings.passwords);
     makeFirstAccount(catalog, passwords, settings);
+    catalog.uploads.endIntakes();
 
     LocalStores local(catalog.chunks, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
                       [&](const std::string& node, const std::string& what) {

@@ -55,6 +55,12 @@ bool IpAddress::sharesPrefix(const IpAddress& other, unsigned bits) const {
     return bits % 8 == 0 || (bytes_[whole] ^ other.bytes_[whole]) >> (8 - bits % 8) == 0;
 }
 
+IpAddress IpAddress::network(unsigned bytes) const {
+    IpAddress network = *this;
+    std::fill(network.bytes_.begin() + bytes, network.bytes_.end(), std::uint8_t{0});
+    return network;
+}
+
 TrustedProxies::TrustedProxies(const std::vector<std::string>& blocks) {
     for (const std::string& text : blocks) {
         const std::size_t slash = text.find('/');

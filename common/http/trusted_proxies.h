@@ -22,6 +22,8 @@ class IpAddress {
     [[nodiscard]] bool isV4() const;
     // Whether the first bits (of 128) are the same.
     [[nodiscard]] bool sharesPrefix(const IpAddress& other, unsigned bits) const;
+    // The first bytes of 16, and zeros.
+    [[nodiscard]] IpAddress network(unsigned bytes) const;
 
   private:
     std::array<std::uint8_t, 16> bytes_{};

@@ -55,21 +55,27 @@ void deleteSessions(Session& session, UserId user, std::optional<SessionId> keep
     session.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", {user, keep ? valueOf(*keep) : 0});
 }
 
+// A password that was right while its hash was computed opens nothing once another one is set.
+void refuseOtherPassword(const User& locked, Timestamp seenChangedAt) {
+    if (locked.passwordChangedAt != seenChangedAt)
+        throw Error(ErrorCode::unauthorized, "The password was changed meanwhile. Sign in with the new one.");
+}
+
+Timestamp putPassword(Session& session, const User& locked, std::string_view hash, bool mustChange, Timestamp now) {
+    // Later than before even if the clock stands still: upload tokens end by it.
+    const Timestamp changedAt = std::max(now, locked.passwordChangedAt + 1);
+    session.execute(
+        "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
+        {hash, mustChange, changedAt, locked.id});
+    return changedAt;
+}
+
 User lockUser(Session& session, UserId user) {
     static const std::string sqlite = selectUser("WHERE u.id = $1"), postgres = sqlite + " FOR UPDATE";
     std::optional<User> found;
     session.query(session.isPostgres() ? postgres : sqlite, {user}, [&](const Row& row) { found = userOf(row); });
     if (!found) throw Error(ErrorCode::notFound, "There is no user with this id.");
     return std::move(*found);
-}
-
-void writePassword(Session& session, UserId user, std::string_view hash, bool mustChange, Timestamp now) {
-    const User before = lockUser(session, user);
-    // Later than before even if the clock stands still: upload tokens end by it.
-    const Timestamp changedAt = std::max(now, before.passwordChangedAt + 1);
-    session.execute(
-        "UPDATE users SET password_hash = $1, must_change_password = $2, password_changed_at = $3 WHERE id = $4",
-        {hash, mustChange, changedAt, user});
 }
 
 // The user, who may stop being an admin now. The rows of all active admins are locked first and in order, so that of
@@ -151,17 +157,21 @@ User Accounts::create(const NewUser& user) {
 std::optional<LoginRow> Accounts::findForLogin(std::string_view username) {
     static const std::string select =
         "SELECT " + std::string(userColumns) + ", u.password_hash FROM users u WHERE u.username_key = $1";
-    std::string key;
-    try {
-        key = keyOf(username);
-    } catch (const Error&) {
-        return std::nullopt;  // no user can have such a name
-    }
+    const std::string key = loginKey(username);
     std::optional<LoginRow> found;
+    if (key.empty()) return found;
     database_.read([&](Session& session) {
         session.query(select, {key}, [&](const Row& row) { found = LoginRow{userOf(row), row.text(userColumnCount)}; });
     });
     return found;
+}
+
+std::string Accounts::loginKey(std::string_view username) {
+    try {
+        return keyOf(username);
+    } catch (const Error&) {
+        return {};
+    }
 }
 
 std::optional<User> Accounts::find(UserId user) {
@@ -196,44 +206,39 @@ std::int64_t Accounts::count() {
     return count;
 }
 
-void Accounts::setPassword(UserId user, std::string_view passwordHash, std::optional<SessionId> keep) {
-    database_.write([&](Session& session) {
-        writePassword(session, user, passwordHash, false, clock_());
-        deleteSessions(session, user, keep);
-    });
-}
-
 void Accounts::resetPassword(UserId user, std::string_view passwordHash, bool mustChange) {
     database_.write([&](Session& session) {
-        writePassword(session, user, passwordHash, mustChange, clock_());
+        putPassword(session, lockUser(session, user), passwordHash, mustChange, clock_());
         deleteSessions(session, user, std::nullopt);
         session.execute("DELETE FROM api_tokens WHERE user_id = $1", {user});
     });
 }
 
-void Accounts::setState(UserId user, UserState state) {
-    assert(state != UserState::deleting);
-    const bool enable = state == UserState::active;
+Timestamp Accounts::changePassword(UserId user, Timestamp seenChangedAt, std::string_view passwordHash,
+                                   std::optional<SessionId> keep) {
+    Timestamp changedAt = 0;
     database_.write([&](Session& session) {
-        const User before = enable ? lockUser(session, user) : lockToDemote(session, user);
-        if (before.state == UserState::deleting) throw Error(ErrorCode::conflict, "This account is being deleted.");
-        session.execute("UPDATE users SET state = $1, seq = seq + 1 WHERE id = $2",
-                        {enable ? "active" : "disabled", user});
-        if (!enable) deleteSessions(session, user, std::nullopt);
+        const User locked = lockUser(session, user);
+        refuseOtherPassword(locked, seenChangedAt);
+        changedAt = putPassword(session, locked, passwordHash, false, clock_());
+        deleteSessions(session, user, keep);
     });
+    return changedAt;
 }
 
-void Accounts::setRole(UserId user, Role role) {
+void Accounts::change(UserId user, const UserChange& change) {
+    assert(change.state != UserState::deleting);
+    const bool disables = change.state == UserState::disabled;
     database_.write([&](Session& session) {
-        (void)(role == Role::admin ? lockUser(session, user) : lockToDemote(session, user));
-        session.execute("UPDATE users SET role = $1 WHERE id = $2", {textOf(role), user});
-    });
-}
-
-void Accounts::setQuota(UserId user, std::optional<std::int64_t> quota) {
-    database_.write([&](Session& session) {
-        (void)lockUser(session, user);
-        session.execute("UPDATE users SET quota = $1 WHERE id = $2", {quota, user});
+        const bool demotes = disables || change.role == Role::user;
+        const User before = demotes ? lockToDemote(session, user) : lockUser(session, user);
+        if (before.state == UserState::deleting)
+            throw Error(ErrorCode::conflict, "This account is being deleted and cannot be changed.");
+        const UserState state = change.state.value_or(before.state);
+        session.execute("UPDATE users SET role = $1, state = $2, quota = $3, seq = seq + $4 WHERE id = $5",
+                        {textOf(change.role.value_or(before.role)), state == UserState::active ? "active" : "disabled",
+                         change.quota.value_or(before.quota), change.state ? 1 : 0, user});
+        if (disables) deleteSessions(session, user, std::nullopt);
     });
 }
 
@@ -287,12 +292,14 @@ int Accounts::finishDeleted() {
     return finished;
 }
 
-SessionId Accounts::openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
-                                std::string_view userAgent, Timestamp expiresAt) {
+SessionId Accounts::openSession(UserId user, Timestamp seenChangedAt, const Sha256Digest& refreshHash,
+                                std::string_view address, std::string_view userAgent, Timestamp expiresAt) {
     SessionId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
-        if (lockUser(session, user).state != UserState::active) refuseToken();
+        const User locked = lockUser(session, user);
+        if (locked.state != UserState::active) refuseToken();
+        refuseOtherPassword(locked, seenChangedAt);
         session.query(
             "INSERT INTO sessions (user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
             " VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id",

@@ -20,6 +20,13 @@ struct NewUser {
     bool mustChangePassword = false;
 };
 
+// What is to be changed of a user; nullopt: stays.
+struct UserChange {
+    std::optional<Role> role = {};
+    std::optional<UserState> state = {};  // active or disabled
+    std::optional<std::optional<std::int64_t>> quota = {};
+};
+
 // Who is asking, read from SQL with every request.
 struct Access {
     User user;
@@ -40,31 +47,34 @@ class Accounts {
     // Throws Error nameTaken when user name or email, compared without case, are in use.
     User create(const NewUser& user);
     [[nodiscard]] std::optional<LoginRow> findForLogin(std::string_view username);
+    // The same for all spellings that findForLogin takes for one user; "" when no user can have such a name.
+    [[nodiscard]] static std::string loginKey(std::string_view username);
     [[nodiscard]] std::optional<User> find(UserId user);
     // Sorted by user name; users after the given name, at most limit. q: part of name or email, without case.
     [[nodiscard]] std::vector<User> list(std::string_view q, std::string_view afterUsername, int limit);
     [[nodiscard]] std::int64_t count();
 
     // The user's own change: ends all sessions but keep, and by passwordChangedAt, which always rises, all upload
-    // tokens. API tokens stay. Throws notFound.
-    void setPassword(UserId user, std::string_view passwordHash, std::optional<SessionId> keep);
+    // tokens. API tokens stay. When the password was checked at seenChangedAt of that account and has been changed
+    // since: unauthorized. Returns the new passwordChangedAt. Throws notFound.
+    Timestamp changePassword(UserId user, Timestamp seenChangedAt, std::string_view passwordHash,
+                             std::optional<SessionId> keep);
     // A password given by somebody else, as to an account that was lost or taken over: ends all sessions, upload tokens
     // and API tokens. Throws notFound.
     void resetPassword(UserId user, std::string_view passwordHash, bool mustChange);
-    // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
-    // last active admin.
-    void setState(UserId user, UserState state);
-    void setRole(UserId user, Role role);                           // throws conflict for the last active admin
-    void setQuota(UserId user, std::optional<std::int64_t> quota);  // throws notFound
+    // All of it or, when it throws, nothing. Disabling ends all sessions and refuses everything else of the account at
+    // once. Throws notFound; conflict for the last active admin and when the account is being deleted.
+    void change(UserId user, const UserChange& change);
     // state becomes deleting, sessions, tokens, shares and uploads end, the tree goes to purging; deleteStep finishes
     // it.
     void beginDelete(UserId user);  // throws conflict for the last active admin
     // Removes users whose tree is gone. Part of the purge sweep.
     int finishDeleted();
 
-    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits. Throws unauthorized when the user is not active.
-    SessionId openSession(UserId user, const Sha256Digest& refreshHash, std::string_view address,
-                          std::string_view userAgent, Timestamp expiresAt);
+    // Sessions. Refresh tokens are kept as SHA-256 of 256 random bits. Throws unauthorized when the user is not active,
+    // or the password is not that of seenChangedAt any more, against which the login was checked.
+    SessionId openSession(UserId user, Timestamp seenChangedAt, const Sha256Digest& refreshHash,
+                          std::string_view address, std::string_view userAgent, Timestamp expiresAt);
     // The session with its user, nullopt when revoked, expired or its user is not active.
     [[nodiscard]] std::optional<Access> resolveSession(SessionId session);
     [[nodiscard]] std::optional<Access> resolveApiToken(const Sha256Digest& tokenHash);

@@ -13,7 +13,13 @@ namespace chunkvault::catalog {
 
 namespace {
 
-constexpr std::int64_t intakeDays = 1;
+// An intake lives for an hour after its last chunks were pinned, and as long as the slowest client may take for the
+// next ones.
+constexpr std::int64_t slowestBytesPerS = 1 << 10, mostBytesAtOnce = 8 << 20;
+
+Timestamp intakeEnd(Timestamp now, std::int64_t chunkSize) {
+    return now + hourUs + std::max(chunkSize, mostBytesAtOnce) / slowestBytesPerS * secondUs;
+}
 
 std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) {
     return size / chunkSize + (size % chunkSize != 0 ? 1 : 0);
@@ -41,6 +47,13 @@ void requireFit(const OpenUpload& upload, const DeclaredChunk& chunk) {
         throw Error(ErrorCode::invalidValue, "Chunk " + std::to_string(chunk.index) + " must have " +
                                                  std::to_string(expected) + " bytes, not " +
                                                  std::to_string(chunk.length) + '.');
+}
+
+std::int64_t bytesToReserve(std::span<const DeclaredChunk> chunks, Reserve reserve) {
+    std::int64_t bytes = 0;
+    if (reserve == Reserve::bytes)
+        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+    return bytes;
 }
 
 PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk, Timestamp now) {
@@ -113,7 +126,8 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                                (earlier->state == UploadState::open && earlier->expiresAt > now);
             if (alive) {
                 const bool same = earlier->folder == wanted.folder && earlier->name == wanted.name.text() &&
-                                  earlier->size == wanted.size && earlier->modifiedAt == wanted.modifiedAt &&
+                                  earlier->size == wanted.size &&
+                                  wanted.modifiedAt.value_or(earlier->modifiedAt) == earlier->modifiedAt &&
                                   earlier->onConflict == wanted.onConflict;
                 if (!same)
                     throw Error(ErrorCode::conflict,
@@ -135,6 +149,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                       (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
             refuseTakenName(wanted.name);
         addReserved(session, row, wanted.size, defaultQuota_);
+        const Timestamp modifiedAt = wanted.modifiedAt.value_or(now);
         FileId file{};
         if (taken && wanted.onConflict == OnConflict::version) {
             file = taken->id;
@@ -143,7 +158,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                 "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
                 "updated_at)"
                 " VALUES ($1, $2, 1, 'reserved', $3, $4, $5, $6, $6) RETURNING id",
-                {owner, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.modifiedAt, now},
+                {owner, wanted.folder, wanted.name.text(), wanted.name.key(), modifiedAt, now},
                 [&](const Row& made) { file = made.id<FileId>(0); });
         }
         session.query(
@@ -152,7 +167,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
             " on_conflict, file_id, reserved, created_at, expires_at)"
             " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12) RETURNING id",
             {owner, wanted.key, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.size, limits_.chunkSize,
-             wanted.modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
+             modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
             [&](const Row& made) { id = made.id<UploadId>(0); });
         isNew = true;
     });
@@ -295,6 +310,16 @@ void Uploads::end(UploadId upload) {
     });
 }
 
+void Uploads::endIntakes() {
+    std::vector<UploadId> open;
+    database_.read([&](Session& session) {
+        open.clear();
+        session.query("SELECT id FROM uploads WHERE upload_key IS NULL AND state = 'open'", {},
+                      [&](const Row& row) { open.push_back(row.id<UploadId>(0)); });
+    });
+    for (const UploadId intake : open) end(intake);
+}
+
 int Uploads::expire(int limit) {
     std::vector<OpenUpload> over;
     database_.read([&](Session& session) { over = expiredUploads(session, clock_(), limit); });
@@ -315,18 +340,18 @@ UploadId Uploads::openIntake(UserId owner) {
     return openIntake(owner, {}, none);
 }
 
-UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned) {
+UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned,
+                             Reserve reserve) {
     UploadId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         OwnerRow row = lockOwner(session, owner);
-        std::int64_t bytes = 0;
-        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        const std::int64_t bytes = bytesToReserve(chunks, reserve);
         addReserved(session, row, bytes, defaultQuota_);
         session.query(
             "INSERT INTO uploads (owner_id, state, chunk_size, reserved, created_at, expires_at)"
             " VALUES ($1, 'open', $2, $3, $4, $5) RETURNING id",
-            {owner, limits_.chunkSize, bytes, now, now + intakeDays * dayUs},
+            {owner, limits_.chunkSize, bytes, now, intakeEnd(now, limits_.chunkSize)},
             [&](const Row& made) { id = made.id<UploadId>(0); });
         pinned.clear();
         for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, id, chunk, now));
@@ -334,7 +359,7 @@ UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks
     return id;
 }
 
-std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const DeclaredChunk> chunks) {
+std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const DeclaredChunk> chunks, Reserve reserve) {
     std::vector<PinnedChunk> pinned;
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
@@ -342,11 +367,10 @@ std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const Declar
         if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
         OwnerRow owner = lockOwner(session, seen->owner);
         (void)lockOpenUpload(session, intake, now);
-        std::int64_t bytes = 0;
-        for (const DeclaredChunk& chunk : chunks) bytes += chunk.length;
+        const std::int64_t bytes = bytesToReserve(chunks, reserve);
         addReserved(session, owner, bytes, defaultQuota_);
         session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
-                        {bytes, now + intakeDays * dayUs, intake});
+                        {bytes, intakeEnd(now, limits_.chunkSize), intake});
         pinned.clear();
         for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, intake, chunk, now));
     });

@@ -17,8 +17,8 @@ struct NewUpload {
     std::string key;  // the client's, unique per owner
     FileId folder;
     FileName name;
-    std::int64_t size;  // bytes, >= 0
-    Timestamp modifiedAt;
+    std::int64_t size;                    // bytes, >= 0
+    std::optional<Timestamp> modifiedAt;  // nullopt: when the upload was created
     OnConflict onConflict;
 };
 
@@ -66,6 +66,10 @@ struct FileOutcome {
     std::optional<Error> error;         // these two
 };
 
+// What an intake holds of the owner's quota while its bytes come. Nothing: each file is measured at the commit only,
+// where it is known whether it needs room at all; for requests of a bounded size.
+enum class Reserve { bytes, nothing };
+
 struct UploadLimits {
     std::int64_t chunkSize;
     int writeQuorum = 2;
@@ -80,8 +84,8 @@ class Uploads {
     Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota);
 
     // Reserves quota and a file id. The same key again returns the same upload, whatever its state is now, when folder,
-    // name, size, modifiedAt and onConflict are the same; conflict when they differ; a new one when it has ended.
-    // With onConflict fail and the name taken: nameTaken. created says which.
+    // name, size, onConflict and, where given, modifiedAt are the same; conflict when they differ; a new one when it
+    // has ended. With onConflict fail and the name taken: nameTaken. created says which.
     Upload create(UserId owner, const NewUpload& upload, bool* created = nullptr);
     // Throws notFound. chunksStored and bytesStored are counted only for progress.
     [[nodiscard]] Upload get(UploadId upload, bool progress = false);
@@ -103,15 +107,19 @@ class Uploads {
     CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256,
                          std::optional<OnConflict> onConflict = std::nullopt);
     void end(UploadId upload);  // gives up; idempotent
+    // Ends the intakes that are open: at the start of the only server of a vault, whose former process left them.
+    void endIntakes();
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
     int expire(int limit);
 
-    // Multipart and batch: an upload that lives as long as its request, with quota reserved as its chunks come.
+    // Multipart and batch: an upload that lives as long as its request.
     UploadId openIntake(UserId owner);
-    // Several at once, in one transaction; throws quotaExceeded.
-    std::vector<PinnedChunk> pinAll(UploadId intake, std::span<const DeclaredChunk> chunks);
+    // Several at once, in one transaction; throws quotaExceeded when their bytes are to be reserved.
+    std::vector<PinnedChunk> pinAll(UploadId intake, std::span<const DeclaredChunk> chunks,
+                                    Reserve reserve = Reserve::bytes);
     // openIntake and pinAll in one transaction, for small files.
-    UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned);
+    UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned,
+                        Reserve reserve = Reserve::bytes);
     // storedAll and the commit of the good files and the end of the intake, in one transaction; each file is its own
     // savepoint. lastStored: what was not given to storedAll yet.
     std::vector<FileOutcome> commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,

@@ -1,11 +1,9 @@
-#include <algorithm>
-#include <cctype>
-
 #include "common/error/error.h"
 #include "server/api/account_fields.h"
 #include "server/api/call.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
+#include "server/api/limit_keys.h"
 
 namespace chunkvault::server {
 
@@ -26,12 +24,6 @@ Json tokensJson(const Services& services, const catalog::User& user, catalog::Se
             {"must_change_password", user.mustChangePassword}};
 }
 
-std::string lowerCase(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
-
 std::string cut(std::string_view text, std::size_t bytes) { return std::string(text.substr(0, bytes)); }
 
 }  // namespace
@@ -48,7 +40,7 @@ void registerUser(Services& services, Call& call) {
     const std::string password = newPasswordField(body, "password");
     body.finish();
 
-    services.catalog.accounts.countAttempt("register:" + call.request.clientAddress,
+    services.catalog.accounts.countAttempt("register:" + addressKey(call.request.clientAddress),
                                            services.settings.registrationsPerAddress, hourS);
     user.passwordHash = services.passwords.hash(password);
     const catalog::User made = services.catalog.accounts.create(user);
@@ -64,25 +56,27 @@ void login(Services& services, Call& call) {
     body.finish();
 
     auto& accounts = services.catalog.accounts;
-    const std::string accountKey = "login-account:" + lowerCase(username);
-    accounts.countAttempt("login-address:" + call.request.clientAddress, services.settings.loginsPerAddress,
+    const std::string account = accountKey(username);
+    accounts.countAttempt("login-address:" + addressKey(call.request.clientAddress), services.settings.loginsPerAddress,
                           fiveMinutesS);
-    accounts.countAttempt(accountKey, services.settings.loginsPerAccount, fiveMinutesS);
+    accounts.countAttempt(account, services.settings.loginsPerAccount, fiveMinutesS);
     auto found = accounts.findForLogin(username);
     const bool right = services.passwords.verify(password, found ? std::optional(found->passwordHash) : std::nullopt);
     if (!right || found->user.state != catalog::UserState::active)
         throw Error(ErrorCode::wrongCredentials, "The user name or the password is wrong.");
-    accounts.clearAttempts(accountKey);
+    accounts.clearAttempts(account);
 
     if (newPassword) {
         refuseSamePassword(password, *newPassword);
-        accounts.setPassword(found->user.id, services.passwords.hash(*newPassword), std::nullopt);
+        found->user.passwordChangedAt = accounts.changePassword(found->user.id, found->user.passwordChangedAt,
+                                                                services.passwords.hash(*newPassword), std::nullopt);
         found->user.mustChangePassword = false;
     }
     const RandomToken token = newRefreshToken();
     const Timestamp expires = services.clock() + services.settings.sessionDays * dayUs;
-    const auto session = accounts.openSession(found->user.id, token.hash, call.request.clientAddress,
-                                              cut(call.request.header("User-Agent").value_or(""), 256), expires);
+    const auto session =
+        accounts.openSession(found->user.id, found->user.passwordChangedAt, token.hash, call.request.clientAddress,
+                             cut(call.request.header("User-Agent").value_or(""), 256), expires);
     call.sendJson(200, tokensJson(services, found->user, session, token.text));
 }
 
@@ -108,14 +102,15 @@ void changePassword(Services& services, Call& call) {
     const std::string current = body.string("current_password", 1024), next = newPasswordField(body, "new_password");
     body.finish();
     auto& accounts = services.catalog.accounts;
-    const std::string accountKey = "login-account:" + lowerCase(call.user().username);
-    accounts.countAttempt(accountKey, services.settings.loginsPerAccount, fiveMinutesS);
+    const std::string account = accountKey(call.user().username);
+    accounts.countAttempt(account, services.settings.loginsPerAccount, fiveMinutesS);
     const auto found = accounts.findForLogin(call.user().username);
     if (!found || !services.passwords.verify(current, found->passwordHash))
         throw Error(ErrorCode::wrongCredentials, "The current password is wrong.");
-    accounts.clearAttempts(accountKey);
+    accounts.clearAttempts(account);
     refuseSamePassword(current, next);
-    accounts.setPassword(call.owner(), services.passwords.hash(next), call.access->session);
+    accounts.changePassword(call.owner(), found->user.passwordChangedAt, services.passwords.hash(next),
+                            call.access->session);
     call.sendNothing();
 }
 

@@ -11,9 +11,9 @@ IntakeGuard::~IntakeGuard() {
 }
 
 std::vector<catalog::PinnedChunk> IntakeGuard::pin(std::span<const catalog::DeclaredChunk> chunks) {
-    if (intake_) return uploads_.pinAll(*intake_, chunks);
+    if (intake_) return uploads_.pinAll(*intake_, chunks, reserve_);
     std::vector<catalog::PinnedChunk> pinned;
-    intake_ = uploads_.openIntake(owner_, chunks, pinned);
+    intake_ = uploads_.openIntake(owner_, chunks, pinned, reserve_);
     return pinned;
 }
 

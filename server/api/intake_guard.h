@@ -12,7 +12,8 @@ namespace chunkvault::server {
 // Belongs to one request's thread.
 class IntakeGuard {
   public:
-    IntakeGuard(catalog::Uploads& uploads, catalog::UserId owner) : uploads_(uploads), owner_(owner) {}
+    IntakeGuard(catalog::Uploads& uploads, catalog::UserId owner, catalog::Reserve reserve)
+        : uploads_(uploads), owner_(owner), reserve_(reserve) {}
     ~IntakeGuard();
     IntakeGuard(const IntakeGuard&) = delete;
     IntakeGuard& operator=(const IntakeGuard&) = delete;
@@ -26,6 +27,7 @@ class IntakeGuard {
   private:
     catalog::Uploads& uploads_;
     catalog::UserId owner_;
+    catalog::Reserve reserve_;
     std::optional<catalog::UploadId> intake_;
 };
 

@@ -4,6 +4,7 @@
 #include "server/api/download.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
+#include "server/api/limit_keys.h"
 #include "server/auth/base64.h"
 
 namespace chunkvault::server {
@@ -35,7 +36,7 @@ bool isUnlocked(const Services& services, const Call& call, const catalog::Share
 // Guesses are counted for the address and for the link before the hash is computed.
 void checkPassword(Services& services, const Call& call, const catalog::Share& share, std::string_view password) {
     auto& accounts = services.catalog.accounts;
-    const std::string link = "share:" + wireId(share.id), guest = link + ':' + call.request.clientAddress;
+    const std::string link = "share:" + wireId(share.id), guest = link + ':' + addressKey(call.request.clientAddress);
     accounts.countAttempt(guest, services.settings.sharePasswordsPerAddress, fiveMinutesS);
     accounts.countAttempt(link, 10 * services.settings.sharePasswordsPerAddress, fiveMinutesS);
     if (!services.passwords.verify(password, share.passwordHash))

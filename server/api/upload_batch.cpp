@@ -64,7 +64,9 @@ class BatchBody {
 
 class Batch {
   public:
-    Batch(Services& services, catalog::UserId owner) : services_(services), guard_(services.catalog.uploads, owner) {}
+    // Nothing is reserved: a file that is refused, or has been sent before, must not take the room of the next one.
+    Batch(Services& services, catalog::UserId owner)
+        : services_(services), guard_(services.catalog.uploads, owner, catalog::Reserve::nothing) {}
 
     // Reads a file's bytes into chunks; whether they have its hash.
     bool readFile(BatchBody& body, const BatchFile& file, catalog::NewFile& made) {

@@ -17,7 +17,7 @@ namespace {
 class FormFile {
   public:
     FormFile(Services& services, catalog::UserId owner)
-        : services_(services), guard_(services.catalog.uploads, owner) {}
+        : services_(services), guard_(services.catalog.uploads, owner, catalog::Reserve::bytes) {}
 
     void readFrom(http::MultipartReader& parts, std::optional<std::uint64_t> bodyLength) {
         // A file is shorter than the body that it comes in, so a small one does not take the memory of a whole chunk.

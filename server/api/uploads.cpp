@@ -32,7 +32,7 @@ void createUpload(Services& services, Call& call) {
     const auto folder = folderOrRoot(call, body.maybeString("folder_id", 32));
     const FileName name = FileName::parse(body.string("name"));
     const std::int64_t size = body.integer("size", 0, INT64_MAX);
-    const Timestamp modifiedAt = body.maybeTime("modified_at").value_or(services.clock());
+    const auto modifiedAt = body.maybeTime("modified_at");
     const auto conflict = onConflict(body, catalog::OnConflict::version, true);
     body.finish();
     if (key.empty())

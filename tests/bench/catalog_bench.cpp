@@ -59,7 +59,8 @@ void bench(const char* engine, const DatabaseOptions& options) {
                 .create({.username = "bench" + std::to_string(i) + "-" + suffix, .email = "", .passwordHash = "hash"})
                 .id);
     const SessionId session =
-        accounts.openSession(users[0], Sha256Digest::of(suffix), "127.0.0.1", "bench", systemNow() + hourUs);
+        accounts.openSession(users[0], accounts.find(users[0])->passwordChangedAt, Sha256Digest::of(suffix),
+                             "127.0.0.1", "bench", systemNow() + hourUs);
 
     for (const int threads : {1, 16})
         print(engine, "durable write of one row each", threads, measure(threads, [&](int thread) {

@@ -21,10 +21,11 @@ class AccountDeletionTest : public TreeTest {
     }
 
     Shares shares{database(), clock()};
+    Timestamp madeAt = time.now();  // when the users got their passwords
 };
 
 TEST_P(AccountDeletionTest, NothingOfTheAccountWorksFromTheFirstMoment) {
-    const SessionId session = accounts.openSession(user, hash("refresh"), "", "", time.now() + dayUs);
+    const SessionId session = accounts.openSession(user, madeAt, hash("refresh"), "", "", time.now() + dayUs);
     accounts.rotate(hash("refresh"), hash("newer"), "", time.now() + dayUs);
     accounts.createApiToken(user, "token", hash("api"), false, std::nullopt);
     const FileId a = folder(root, "a"), f = file(a, "f", 10), thrown = file(root, "thrown", 20);
@@ -48,8 +49,8 @@ TEST_P(AccountDeletionTest, NothingOfTheAccountWorksFromTheFirstMoment) {
     for (const FileId id : {a, f, thrown})
         EXPECT_EQ(errorOf([&] { (void)tree.get(user, id, true); }), ErrorCode::notFound);
     EXPECT_EQ(errorOf([&] { folder(root, "new"); }), ErrorCode::notFound);
-    EXPECT_EQ(errorOf([&] { accounts.setState(user, UserState::active); }), ErrorCode::conflict);
-    EXPECT_EQ(errorOf([&] { accounts.openSession(user, hash("x"), "", "", 0); }), ErrorCode::unauthorized);
+    EXPECT_EQ(errorOf([&] { accounts.change(user, {.state = UserState::active}); }), ErrorCode::conflict);
+    EXPECT_EQ(errorOf([&] { accounts.openSession(user, madeAt, hash("x"), "", "", 0); }), ErrorCode::unauthorized);
     EXPECT_EQ(errorOf([&] { accounts.createApiToken(user, "x", hash("x"), false, std::nullopt); }),
               ErrorCode::notFound);
     accounts.beginDelete(user);
@@ -111,7 +112,7 @@ TEST_P(AccountDeletionTest, WhatComesWhileAnAccountIsDeletedDoesNotHoldItBack) {
     const auto result = inParallel(6, [&](int i) {
         if (i == 0) accounts.beginDelete(user);
         if (i == 1) accounts.createApiToken(user, "token", hash("api"), false, std::nullopt);
-        if (i == 2) accounts.openSession(user, hash("refresh"), "", "", time.now() + dayUs);
+        if (i == 2) accounts.openSession(user, madeAt, hash("refresh"), "", "", time.now() + dayUs);
         if (i == 3) file(root, "f", 10);
         if (i == 4) uploads.create(user, {"key", root, name("coming"), 30, time.now(), OnConflict::version});
         if (i == 5) shares.create(user, {root, {}, {}, {}}, "salt", [&](ShareId) { return hash("link"); });

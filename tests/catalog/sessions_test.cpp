@@ -15,7 +15,8 @@ class SessionsTest : public TreeTest {
     static Sha256Digest hash(std::string_view token) { return Sha256Digest::of(token); }
 
     SessionId open(std::string_view token, Timestamp lifetime = 30 * dayUs) {
-        return accounts.openSession(user, hash(token), "192.0.2.1", "a browser", time.now() + lifetime);
+        return accounts.openSession(user, accounts.find(user)->passwordChangedAt, hash(token), "192.0.2.1", "a browser",
+                                    time.now() + lifetime);
     }
     Access rotate(std::string_view token, std::string_view next) {
         return accounts.rotate(hash(token), hash(next), "192.0.2.7", time.now() + 30 * dayUs);
@@ -38,7 +39,7 @@ TEST_P(SessionsTest, ASessionIsItsUserUntilItExpires) {
     time.advance(1);
     EXPECT_FALSE(accounts.resolveSession(id));
     EXPECT_EQ(errorOf([&] { rotate("t0", "t1"); }), ErrorCode::unauthorized);
-    EXPECT_EQ(errorOf([&] { accounts.openSession(UserId{987654}, hash("x"), "", "", 0); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.openSession(UserId{987654}, 0, hash("x"), "", "", 0); }), ErrorCode::notFound);
 }
 
 TEST_P(SessionsTest, TheRequestSeesTheUserAsItIsNow) {
@@ -46,7 +47,7 @@ TEST_P(SessionsTest, TheRequestSeesTheUserAsItIsNow) {
     const auto before = accounts.resolveSession(id)->user.seq;
     folder(root, "new");
     EXPECT_EQ(accounts.resolveSession(id)->user.seq, before + 1);
-    accounts.setRole(user, Role::admin);
+    accounts.change(user, {.role = Role::admin});
     EXPECT_EQ(accounts.resolveSession(id)->user.role, Role::admin);
 }
 
@@ -133,12 +134,12 @@ TEST_P(SessionsTest, ADisabledUsersTokenIsNotRotatedWhateverComesFirst) {
         const std::string token = "t" + std::to_string(round);
         const SessionId id = open(token);
         const auto result = inParallel(2, [&](int i) {
-            if (i == 0) accounts.setState(user, UserState::disabled);
+            if (i == 0) accounts.change(user, {.state = UserState::disabled});
             else rotate(token, token + "next");
         });
         EXPECT_GE(result.succeeded, 1);
         EXPECT_THAT(result.refused, Each(ErrorCode::unauthorized));
-        accounts.setState(user, UserState::active);
+        accounts.change(user, {.state = UserState::active});
         EXPECT_FALSE(accounts.resolveSession(id));
         EXPECT_EQ(rows("sessions") + rows("rotated_tokens"), 0);
     }

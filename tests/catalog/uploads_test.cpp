@@ -71,6 +71,20 @@ TEST_P(UploadsTest, AreFoundAgainByTheirKey) {
     EXPECT_NE(uploads.create(bob.id, newUpload(bob, "k", "a", content)).id, first.id);
 }
 
+TEST_P(UploadsTest, AreFoundAgainByWhoNamesNoTime) {
+    const User alice = makeUser("alice");
+    NewUpload wanted = newUpload(alice, "k", "a", text(10));
+    wanted.modifiedAt.reset();
+    const Upload first = uploads.create(alice.id, wanted);
+    EXPECT_EQ(first.modifiedAt, time.now());
+    time.advance(hourUs);
+    EXPECT_EQ(uploads.create(alice.id, wanted).id, first.id);
+    wanted.modifiedAt = first.modifiedAt;
+    EXPECT_EQ(uploads.create(alice.id, wanted).id, first.id);
+    wanted.modifiedAt = time.now();
+    EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, wanted); }), ErrorCode::conflict);
+}
+
 TEST_P(UploadsTest, BeginAnewWhenTheFormerOneEnded) {
     const User alice = makeUser("alice");
     const NewUpload wanted = newUpload(alice, "k", "a", text(10));
@@ -326,7 +340,7 @@ TEST_P(UploadsTest, DropVersionsBeyondTheLimitAndGiveTheirBytesBack) {
 
 TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
     const User alice = makeUser("alice");
-    accounts.setQuota(alice.id, 100);
+    accounts.change(alice.id, {.quota = 100});
     const std::string sixty = text(60);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", sixty));
     EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, newUpload(alice, "l", "b", text(41))); }),
@@ -340,9 +354,39 @@ TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
     EXPECT_TRUE(putAtOnce(alice, "empty", "").file);
 }
 
+TEST_P(UploadsTest, ThatReserveNothingAreMeasuredFileByFile) {
+    const User alice = makeUser("alice");
+    accounts.change(alice.id, {.quota = 150});
+    const std::string content = text(250);  // three chunks, the last of 50 bytes
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, {}, pinned, Reserve::nothing);
+    pinned = uploads.pinAll(intake, cut(content), Reserve::nothing);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
+    std::vector<StoredChunk> stored;
+    for (const PinnedChunk& pin : pinned) stored.push_back({pin.index, pin.row, pin.generation, stores});
+    const auto file = [&](const std::string& name, std::int64_t first, std::int64_t size) {
+        return NewFile{.folder = alice.root,
+                       .folders = {},
+                       .name = FileName::parse(name),
+                       .size = size,
+                       .firstChunk = first,
+                       .chunkCount = 1,
+                       .sha256 = cut(content)[static_cast<std::size_t>(first)].id,
+                       .modifiedAt = time.now(),
+                       .onConflict = OnConflict::version};
+    };
+    const auto outcomes = uploads.commitFiles(
+        intake, stored, std::vector{file("a", 0, 100), file("b", 1, 100), file("a", 0, 100), file("c", 2, 50)});
+    EXPECT_TRUE(outcomes[0].file);
+    EXPECT_EQ(outcomes[1].error->code(), ErrorCode::quotaExceeded);
+    EXPECT_FALSE(outcomes[2].file->newVersion);
+    EXPECT_TRUE(outcomes[3].file);
+    EXPECT_EQ(accounts.find(alice.id)->used, 150);
+}
+
 TEST_P(UploadsTest, AtOnceNeverExceedTheQuota) {
     const User alice = makeUser("alice");
-    accounts.setQuota(alice.id, 100);
+    accounts.change(alice.id, {.quota = 100});
     std::atomic<int> done = 0, refused = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 8; ++t)
@@ -409,6 +453,35 @@ TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
     EXPECT_TRUE(outcomes[0].file->entry.sha256Verified);
     EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
     EXPECT_EQ(number("SELECT COUNT(*) FROM files WHERE kind = 0 AND name <> ''"), 2);
+}
+
+TEST_P(UploadsTest, OfOneRequestEndWithTheProcessThatTookThem) {
+    const User alice = makeUser("alice");
+    const std::string content = text(250);
+    const Upload kept = uploads.create(alice.id, newUpload(alice, "k", "a", content));
+    send(kept.id, cut(content)[0]);
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, cut(content), pinned);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 500);
+    uploads.endIntakes();
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 250);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM upload_chunks"), 1);
+    EXPECT_EQ(errorOf([&] { uploads.storedAll(intake, {}); }), ErrorCode::uploadExpired);
+    EXPECT_EQ(uploads.get(kept.id).state, UploadState::open);
+    uploads.endIntakes();
+}
+
+TEST_P(UploadsTest, OfOneRequestThatWasLostHoldTheQuotaForHoursOnly) {
+    const User alice = makeUser("alice");
+    std::vector<PinnedChunk> pinned;
+    const UploadId intake = uploads.openIntake(alice.id, cut(text(100)), pinned);
+    time.advance(2 * hourUs);
+    (void)uploads.pinAll(intake, cut(text(100)));
+    time.advance(2 * hourUs);
+    EXPECT_EQ(uploads.expire(100), 0);
+    time.advance(2 * hourUs);
+    EXPECT_EQ(uploads.expire(100), 1);
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 0);
 }
 
 TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {

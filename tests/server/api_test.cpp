@@ -9,6 +9,7 @@
 #include "server/api/content_digest.h"
 #include "server/api/cursor.h"
 #include "server/api/encode.h"
+#include "server/api/limit_keys.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
 #include "server/cache/cache.h"
@@ -26,6 +27,26 @@ ErrorCode codeOf(const std::function<void()>& work) {
     }
     ADD_FAILURE() << "nothing was thrown";
     return ErrorCode::internal;
+}
+
+TEST(LimitKeys, TakeANetworkOfIPv6ForOneAddress) {
+    const struct {
+        const char* address;
+        const char* key;
+    } cases[] = {
+        {"192.0.2.1", "192.0.2.1"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2::", "2001:db8:1:2::/64"},
+        {"::1", "::/64"},
+        {"", ""},
+    };
+    for (const auto& c : cases) EXPECT_EQ(addressKey(c.address), c.key);
+}
+
+TEST(LimitKeys, OfAnAccountAreTheSameForAllItsSpellings) {
+    EXPECT_EQ(accountKey("Mask"), accountKey("ma\u017f\u212a"));
+    EXPECT_NE(accountKey("mask"), accountKey("masks"));
+    EXPECT_EQ(accountKey(std::string_view("a\0b", 3)), accountKey("a\nb")) << "no user can have such names";
 }
 
 TEST(Cursor, GoesThereAndBack) {

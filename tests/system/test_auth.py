@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from client import problem
@@ -113,6 +114,31 @@ def test_failed_logins_are_limited_per_account_before_the_password_is_looked_at(
     refused(answer, 429, "too_many_requests")
     assert 0 < int(answer.headers["Retry-After"]) <= 300
     vault.user("somebody-else")
+
+
+def test_other_spellings_of_a_name_are_counted_with_it(make_vault):
+    vault = make_vault(LOGIN_LIMIT_ACCOUNT=3).start()
+    vault.user("Mask")
+    for spelling in ("mask", "MA\u017fK", "mas\u212a"):  # a long s and the sign of Kelvin fold to s and k
+        refused(sign_in(vault, spelling, "wrong one"), 401, "wrong_credentials")
+    for spelling in ("mask", "ma\u017f\u212a"):
+        refused(sign_in(vault, spelling, PASSWORD), 429, "too_many_requests")
+
+
+def test_a_network_of_ipv6_addresses_is_one_address_to_the_limits(make_vault):
+    vault = make_vault(LOGIN_LIMIT_ADDRESS=3, REGISTER_LIMIT_ADDRESS=3, SHARE_PASSWORD_LIMIT=3,
+                       TRUSTED_PROXIES="127.0.0.1").start()
+    alice = vault.user()
+    link = alice.share(alice.upload_multipart("file", b"x")["file_id"], password="sesame open")["share_token"]
+    calls = [("POST", "/auth/login", lambda n: {"username": f"name{n}", "password": "wrong one"}, 401),
+             ("POST", "/auth/register",
+              lambda n: {"username": f"name{n}", "email": f"{n}@example.org", "password": PASSWORD}, 201),
+             ("POST", f"/share/{link}/unlock", lambda n: {"password": "wrong one"}, 401)]
+    for method, path, body, status in calls:
+        answers = [vault.client().call(method, path, json=body(number), headers={"X-Forwarded-For": address}).status_code
+                   for number, address in enumerate(["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3:4:5:6",
+                                                     "2001:db8:1:2:ffff::", "2001:db8:1:3::1", "203.0.113.2"])]
+        assert answers == [status, status, status, 429, status, status], path
 
 
 def test_a_good_login_clears_the_count_of_failed_ones(make_vault):
@@ -321,10 +347,20 @@ def test_a_read_only_api_token_reads(shared_vault, world):
                                                 ("DELETE", "/auth/tokens/1", None), ("POST", "/auth/logout", None),
                                                 ("GET", "/auth/sessions", None), ("DELETE", "/auth/sessions/1", None),
                                                 ("POST", "/auth/password",
-                                                 {"current_password": PASSWORD, "new_password": "x" * 9})])
-def test_an_api_token_cannot_govern_the_account(world, method, path, body):
-    token = world.api_token()["token"]
+                                                 {"current_password": PASSWORD, "new_password": "x" * 9}),
+                                                ("POST", "/admin/users", {"username": "by-token", "password": PASSWORD}),
+                                                ("PATCH", "/admin/users/{own}", {"quota": 0}),
+                                                ("PATCH", "/admin/users/{other}", {"state": "disabled"}),
+                                                ("DELETE", "/admin/users/{own}", None),
+                                                ("DELETE", "/admin/users/{other}", None),
+                                                ("POST", "/admin/users/{own}/password", {"password": "x" * 9}),
+                                                ("POST", "/admin/users/{other}/password", {"password": "x" * 9})])
+def test_an_api_token_cannot_govern_the_account(shared_vault, method, path, body):
+    world = World(shared_vault, "admin")  # who may do all of it with a login
+    token, path = world.api_token()["token"], path.format(own=world.owner.user_id, other=world.other_user())
+    before = world.owner.get("/admin/users?limit=1000", token=token).json()  # it may read
     refused(world.owner.call(method, path, json=body, token=token), 403, "forbidden")
+    assert world.owner.get("/admin/users?limit=1000").json() == before
 
 
 def test_an_api_token_says_when_it_ends(world):
@@ -419,6 +455,26 @@ def test_a_reset_password_ends_sessions_and_tokens_and_must_be_changed(shared_va
     assert world.owner.login(world.username, "of the admin again")["must_change_password"] is True
 
 
+@pytest.mark.parametrize("new", [None, "of the owner"], ids=["login", "login with a new password"])
+def test_a_login_that_runs_while_the_password_is_reset_gets_nothing_by_the_old_one(make_vault, new):
+    vault = make_vault(BCRYPT_COST=9, LOGIN_LIMIT_ACCOUNT=1000).start()  # the slower, the longer the race
+    user_id, admin = vault.user("alice").user_id, vault.admin()
+    for number in range(4):
+        old, reset = PASSWORD if number == 0 else f"reset number {number - 1}", f"reset number {number}"
+        more = {"new_password": new} if new else {}
+        with ThreadPoolExecutor(13) as pool:
+            logins = [pool.submit(sign_in, vault, "alice", old, **more) for _ in range(4)]
+            resetting = pool.submit(admin.post, f"/admin/users/{user_id}/password",
+                                    {"password": reset, "must_change_password": False}, expect=204)
+            logins += [pool.submit(sign_in, vault, "alice", old, **more) for _ in range(8)]
+        resetting.result()
+        for answer in (login.result() for login in logins):
+            assert answer.status_code in (200, 401), answer.text
+            if answer.ok:
+                unauthorized(vault.client(), token=answer.json()["access_token"])
+        assert sign_in(vault, "alice", reset).ok
+
+
 def test_a_quota_is_set_and_goes_back_to_the_default(world, admin):
     path = f"/admin/users/{world.owner.user_id}"
     for quota, shown in ((5000, 5000), (0, None), (7, 7), (None, None)):
@@ -446,6 +502,9 @@ def test_the_last_active_admin_stays(make_vault):
 
     for answer in attempts(admin):
         refused(answer, 409, "conflict")
+    for change in ({"state": "active", "quota": 1000, "role": "user"}, {"role": "admin", "state": "disabled", "quota": 1000}):
+        refused(admin.call("PATCH", path, json=change), 409, "conflict")
+    assert admin.get("/me").json()["quota"] is None, "all of a change or nothing"
     second = World(vault, "admin")
     admin.patch(f"/admin/users/{second.owner.user_id}", {"state": "disabled"})
     for answer in attempts(admin):

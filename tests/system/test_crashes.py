@@ -1,15 +1,15 @@
 """A server that is killed, stopped, or collects garbage in the middle of the work, and what its log tells of it."""
 
+import json
 import random
 import signal
 import socket
-import sqlite3
 import threading
 import time
 
 import pytest
 import requests
-from client import UnexpectedAnswer, content_digest
+from client import UnexpectedAnswer, content_digest, sha256
 from load import Load, interrupt
 from vault import ADMIN_PASSWORD
 
@@ -29,12 +29,14 @@ def sweep(admin, *names):
         admin.post(f"/admin/sweeps/{name}")
 
 
-def collect_everything(vault, admin):
-    """As if all uploads had been idle for their whole life."""
-    database = sqlite3.connect(vault.data / "catalog.sqlite", timeout=DEADLINE_S)
-    with database:
-        database.execute("UPDATE uploads SET expires_at = 1")
-    database.close()
+def give_up_uploads(owner):
+    """Those that can be resumed; what is left of the others ended with the server."""
+    for upload in owner.get("/uploads").json()["items"]:
+        owner.delete(f"/uploads/{upload['upload_id']}")
+    assert owner.get("/me").json()["reserved"] == 0
+
+
+def collect_everything(admin):
     sweep(admin, "expired")
     while admin.post("/admin/sweeps/unreferenced").json()["changed"]:  # one pass takes a bounded number
         pass
@@ -60,14 +62,40 @@ def test_killed_at_any_point_of_a_mixed_load_it_keeps_every_promise(make_vault):
     reader = vault.client()
     reader.login("alice", "correct horse battery")
     kept = {item["id"]: reader.content(item["id"]) for item in reader.list()}
-    collect_everything(vault, admin.again())
+    give_up_uploads(reader)
+    collect_everything(admin.again())
     assert all(reader.content(file_id) == data for file_id, data in kept.items())
     for file_id in kept:
         reader.delete(f"/files/{file_id}")
     reader.delete("/trash")
-    collect_everything(vault, admin.again())
+    collect_everything(admin.again())
     assert chunk_files(vault) == []
     assert reader.get("/me").json()["used"] == 0
+
+
+@pytest.mark.parametrize("path", ["/files/upload", "/files/batch"])
+def test_killed_within_a_request_it_holds_neither_quota_nor_chunks_for_it(make_vault, random_bytes, path):
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s").start()
+    alice, admin = vault.user(), vault.admin()
+    data, size = random_bytes(12 * MIB), 16 * MIB  # more than a batch puts at once; the rest never comes
+    if path == "/files/upload":
+        headers, begin = {"Content-Type": "multipart/form-data; boundary=line"}, (
+            b'--line\r\nContent-Disposition: form-data; name="file"; filename="film"\r\n\r\n')
+    else:
+        headers, begin = {}, json.dumps({"files": [{"path": "film", "size": size, "hash": sha256(data)}]}).encode() + b"\n"
+    with socket.create_connection(("127.0.0.1", vault.port)) as connection:
+        lines = [f"POST {path} HTTP/1.1", "Host: vault", f"Authorization: Bearer {alice.token}",
+                 f"Content-Length: {size + len(begin)}", *(f"{name}: {value}" for name, value in headers.items())]
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + begin + data)
+        deadline = time.monotonic() + DEADLINE_S
+        while len(chunk_files(vault)) < 2 * 8 * MIB // CHUNK_SIZE:
+            assert time.monotonic() < deadline, "the chunks did not reach the stores"
+            time.sleep(0.02)
+        vault.kill()
+    vault.start()
+    assert alice.get("/me").json()["reserved"] == 0
+    collect_everything(admin.again())
+    assert chunk_files(vault) == []
 
 
 # --- collection -------------------------------------------------------------------------------------------------------

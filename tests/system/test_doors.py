@@ -237,11 +237,10 @@ def test_uploads_at_once_never_go_beyond_the_quota(world, random_bytes, door):
     outcomes = at_once(8, lambda number: door.put(clients[number], f"file {number}", contents[number]))
     good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
     assert all(outcome.status == 507 for outcome in outcomes if outcome not in good)
-    # Bytes are reserved while they come, so that fewer than fit may win; never more.
-    assert len(good) <= 3
+    assert len(good) == 3
     give_up_uploads(owner)
-    assert usage(owner) == (len(good) * size, 0)
-    assert len([item for item in owner.list() if item["status"] == "completed"]) == len(good)
+    assert usage(owner) == (3 * size, 0)
+    assert len([item for item in owner.list() if item["status"] == "completed"]) == 3
 
 
 def test_versions_and_copies_count_too(world):
@@ -323,11 +322,23 @@ def test_a_batch_takes_a_thousand_files(owner):
 def test_a_batch_fills_the_quota_file_by_file(world):
     owner = world.owner
     world.admin.patch(f"/admin/users/{owner.user_id}", {"quota": 10})
-    answer = batch(owner, [described("a", b"12345"), described("b", b"67890"), described("c", b"1")])
-    if answer.ok:
-        assert [item["ok"] for item in answer.json()["items"]] == [True, True, False]
-    else:
-        assert (answer.status_code, usage(owner), owner.list()) == (507, (0, 0), [])
+    wrong, _ = described("wrong", b"54321")
+    items = batch(owner, [(wrong, b"00000"), described("a", b"12345"), described("large", b"x" * 6),
+                          described("b", b"67890"), described("c", b"1")]).json()["items"]
+    assert [item["ok"] for item in items] == [False, True, False, True, False]
+    assert [items[number]["error"]["status"] for number in (0, 2, 4)] == [422, 507, 507]
+    assert sorted(item["filename"] for item in owner.list()) == ["a", "b"]
+    assert usage(owner) == (10, 0)
+
+
+def test_a_batch_that_is_sent_again_needs_no_room(world, random_bytes):
+    owner, data = world.owner, random_bytes(3 * CHUNK + 1)
+    world.admin.patch(f"/admin/users/{owner.user_id}", {"quota": len(data) + 5})
+    files = [described("a", b"12345"), described("d/b", data)]
+    first, again = (batch(owner, files).json()["items"] for _ in range(2))
+    assert [(item["file"]["file_id"], item["file"]["version"]) for item in again] == [
+        (item["file"]["file_id"], 1) for item in first]
+    assert usage(owner) == (len(data) + 5, 0)
 
 
 def test_many_clients_send_batches_into_the_same_folders(owner):

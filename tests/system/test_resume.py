@@ -1,6 +1,10 @@
 """An upload never starts again from zero: what is sent twice is counted at a proxy that cuts the line."""
 
+import json
+import re
+import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -9,6 +13,7 @@ from proxy import DOWN
 
 pytestmark = pytest.mark.uploads
 
+README = Path(__file__).parents[2] / "README.md"
 KIB = 1 << 10
 CHUNK_SIZE = 256 * KIB
 FLIGHTS = 3
@@ -100,6 +105,19 @@ def test_the_key_finds_the_upload_from_another_login_and_only_for_its_owner(smal
     assert elsewhere.start_upload("key", "film", len(data), expect=200, **more).id == first.id
     assert bob.start_upload("key", "film", len(data), expect=201, **more).id != first.id
     problem(alice.call("POST", "/uploads", json={"key": "key", "name": "film", "size": 1, **more}, expect=409))
+
+
+def test_the_readmes_own_request_finds_the_upload_again_also_when_its_answer_was_lost(small_chunks, make_proxy):
+    alice, proxy = small_chunks.user(), make_proxy(small_chunks)
+    body = re.search(r"`POST /uploads` `(\{.*?\})`", README.read_text())[1]
+    call = {"data": body, "headers": {"Content-Type": "application/json"}}
+    proxy.cut_after(0, DOWN)
+    with pytest.raises(requests.RequestException):
+        alice.again(proxy.url).call("POST", "/uploads", **call)
+    proxy.wait_until_cut()
+    first, again = (alice.call("POST", "/uploads", expect=200, **call).json() for _ in range(2))
+    assert first == again
+    assert alice.get("/me").json()["reserved"] == json.loads(body)["size"]
 
 
 def test_an_upload_outlives_the_login(make_vault, random_bytes):
