@@ -22,7 +22,7 @@
 #include "server/api/routes.h"
 #include "server/api/version.h"
 #include "server/auth/base64.h"
-#include "server/cache/cache.h"
+#include "server/cache/local_cache.h"
 #include "server/embedded/local_stores.h"
 #include "server/embedded/settings.h"
 #include "server/storage/chunk_intake.h"
@@ -173,6 +173,7 @@ int run(const process::Config& config) {
         {},
         [&](const worker::Job& job) {
             switch (job.kind) {
+                case worker::JobKind::unknown: break;
                 case worker::JobKind::repairChunk:
                     if (repair.run(static_cast<catalog::ChunkRow>(job.id)) == worker::RepairOutcome::repaired)
                         repaired.Increment();
@@ -184,7 +185,7 @@ int run(const process::Config& config) {
         },
         [&](const worker::Job& job, const char* what, bool givenUp) {
             log.write(givenUp ? Level::error : Level::warning, "job_failed",
-                      {{"id", job.id}, {"what", what}, {"given_up", givenUp}});
+                      {{"job", toString(job)}, {"what", what}, {"given_up", givenUp}});
         });
 
     ReplicatedChunkStore stores(
@@ -233,7 +234,7 @@ int run(const process::Config& config) {
         queue.post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
     });
     FileContent content(catalog.chunks, stores, buffers);
-    Cache cache(settings.cacheBytes);
+    LocalCache cache(settings.cacheBytes);
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
     if (settings.storagePaths.front().starts_with(settings.dataDir))
         settings.api.notice =

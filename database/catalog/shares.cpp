@@ -137,22 +137,24 @@ void Shares::revoke(UserId owner, ShareId share) {
 
 SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
     static const std::string select = "SELECT " + std::string(shareColumns) +
-                                      ", u.username FROM shares s JOIN users u ON u.id = s.owner_id"
+                                      ", u.username, u.seq FROM shares s JOIN users u ON u.id = s.owner_id"
                                       " WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND u.state = 'active'";
     std::optional<Share> share;
     std::optional<Entry> entry;
     std::string ownerName;
+    std::int64_t ownerSeq = 0;
     database_.read([&](Session& session) {
         share.reset();
         entry.reset();
         session.query(select, {tokenHash}, [&](const Row& row) {
             share = shareOf(row);
             ownerName = row.text(11);
+            ownerSeq = row.integer(12);
         });
         if (share) entry = findShared(session, share->owner, share->file);
     });
     if (!share || !entry) refuseUnknown();
-    return {std::move(*share), std::move(*entry), std::move(ownerName)};
+    return {std::move(*share), std::move(*entry), std::move(ownerName), ownerSeq};
 }
 
 void Shares::checkTime(const Share& share, Timestamp now) {

@@ -31,6 +31,7 @@ struct SharedThing {
     Share share;
     Entry entry;
     std::string ownerName;
+    std::int64_t ownerSeq;  // read before entry
 };
 
 class Shares {

@@ -30,6 +30,14 @@ std::int64_t parseId(std::string_view text) {
     return id;
 }
 
+std::string cacheKey(std::string_view topic, catalog::UserId owner, std::int64_t seq,
+                     std::initializer_list<std::string_view> details) {
+    std::string key(topic);
+    key += ':' + wireId(owner) + '.' + std::to_string(seq);
+    for (const std::string_view detail : details) (key += '.') += detail;
+    return key;
+}
+
 catalog::FileId folderOrRoot(const Call& call, const std::optional<std::string>& text) {
     return text ? static_cast<catalog::FileId>(parseId(*text)) : call.user().root;
 }

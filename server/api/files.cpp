@@ -90,12 +90,22 @@ std::optional<FileName> maybeName(ObjectReader& body, std::string_view field) {
     return text ? std::optional(FileName::parse(*text)) : std::nullopt;
 }
 
+// What GET /files/{id} says of a file but for its copies, beside the id of its content.
+Json describeFile(Services& services, const Call& call, FileId id) {
+    auto& tree = services.catalog.tree;
+    catalog::Entry entry = tree.get(call.owner(), id, true);
+    if (entry.path.empty())
+        for (const catalog::Entry& step : tree.path(call.owner(), id)) entry.path += '/' + step.name;
+    return {{"file", toJson(entry)},
+            {"content", entry.content ? Json(catalog::valueOf(*entry.content)) : Json(nullptr)}};
+}
+
 }  // namespace
 
 void listFiles(Services& services, Call& call) {
     // The owner's seq came from SQL with the session, so a cached page or a client's copy is current or never found.
     const std::string_view query = std::string_view(call.request.target).substr(call.request.path.size());
-    const std::string key = wireId(call.owner()) + '.' + std::to_string(call.user().seq) + '.' + std::string(query);
+    const std::string key = cacheKey("list", call.owner(), call.user().seq, {query});
     const std::string etag = "W/\"" + std::to_string(call.user().seq) + '"';
     call.response.setHeader("ETag", etag);
     call.response.setHeader("Cache-Control", "private, no-cache");
@@ -116,14 +126,15 @@ void makeFolder(Services& services, Call& call) {
 }
 
 void getFile(Services& services, Call& call) {
-    auto& tree = services.catalog.tree;
     const auto id = idParam<FileId>(call, "id");
-    catalog::Entry entry = tree.get(call.owner(), id, true);
-    if (entry.path.empty())
-        for (const catalog::Entry& step : tree.path(call.owner(), id)) entry.path += '/' + step.name;
-    Json json = toJson(entry);
-    if (entry.content) {
-        const auto safety = services.catalog.chunks.safety(*entry.content);
+    const std::string key = cacheKey("file", call.owner(), call.user().seq, {wireId(id)});
+    const auto cached = services.cache.getOrMake(key, [&] { return describeFile(services, call, id).dump(); });
+    Json description = wire::parseJson(*cached);
+    Json& json = description.at("file");
+    // Copies come and go without a new seq.
+    if (const Json& content = description.at("content"); !content.is_null()) {
+        const auto safety =
+            services.catalog.chunks.safety(static_cast<catalog::ContentId>(content.get<std::int64_t>()));
         json["copies_wanted"] = safety.copiesWanted;
         json["copies_present"] = safety.copiesPresent;
         json["degraded"] = safety.copiesPresent < safety.copiesWanted;
@@ -222,10 +233,14 @@ void emptyTrash(Services& services, Call& call) {
 }
 
 void listVersions(Services& services, Call& call) {
-    Json items = Json::array();
-    for (const auto& version : services.catalog.tree.versions(call.owner(), idParam<FileId>(call, "id")))
-        items.push_back(toJson(version));
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
+    const auto id = idParam<FileId>(call, "id");
+    const std::string key = cacheKey("versions", call.owner(), call.user().seq, {wireId(id)});
+    const auto answer = services.cache.getOrMake(key, [&] {
+        Json items = Json::array();
+        for (const auto& version : services.catalog.tree.versions(call.owner(), id)) items.push_back(toJson(version));
+        return Json{{"items", std::move(items)}, {"next_cursor", nullptr}}.dump();
+    });
+    call.response.send(200, "application/json", *answer);
 }
 
 void restoreVersion(Services& services, Call& call) {

@@ -6,6 +6,7 @@
 #include "server/api/handlers.h"
 #include "server/api/limit_keys.h"
 #include "server/auth/base64.h"
+#include "server/cache/cache.h"
 
 namespace chunkvault::server {
 
@@ -171,13 +172,20 @@ void listSharedFolder(Services& services, Call& call) {
     const auto folder = call.request.queryValue("folder_id");
     query.folder = folder ? within(services, thing, *folder) : thing.entry.id;
     query.limit = limitOf(call, 100, 1000);
-    if (const auto cursor = call.request.queryValue("cursor")) query.after = decodeCursor(*cursor).key;
-    const catalog::Page page = services.catalog.tree.list(thing.share.owner, query);
-    Json items = Json::array();
-    for (const catalog::Entry& entry : page.items) items.push_back(guestJson(entry));
-    const Json next = page.next ? Json(encodeCursor({catalog::SortBy::name, false, *page.next})) : Json(nullptr);
+    const auto cursor = call.request.queryValue("cursor");
+    if (cursor) query.after = decodeCursor(*cursor).key;
+    // Whether the guest may see this folder was asked of SQL above; what is in it depends on the owner's seq alone.
+    const std::string key = cacheKey("guest_list", thing.share.owner, thing.ownerSeq,
+                                     {wireId(query.folder), std::to_string(query.limit), cursor.value_or("")});
+    const auto answer = services.cache.getOrMake(key, [&] {
+        const catalog::Page page = services.catalog.tree.list(thing.share.owner, query);
+        Json items = Json::array();
+        for (const catalog::Entry& entry : page.items) items.push_back(guestJson(entry));
+        const Json next = page.next ? Json(encodeCursor({catalog::SortBy::name, false, *page.next})) : Json(nullptr);
+        return Json{{"items", std::move(items)}, {"next_cursor", next}}.dump();
+    });
     call.response.setHeader("Cache-Control", "no-store");
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", next}});
+    call.response.send(200, "application/json", *answer);
 }
 
 void downloadShared(Services& services, Call& call) {

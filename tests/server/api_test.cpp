@@ -12,7 +12,6 @@
 #include "server/api/limit_keys.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
-#include "server/cache/cache.h"
 
 namespace chunkvault::server {
 namespace {
@@ -161,36 +160,6 @@ TEST(Routes, AreDescribedCompletely) {
                   route.pattern.starts_with("/admin/"))
             << route.pattern;
     }
-}
-
-TEST(Cache, GivesWhatWasMadeOnceAndForgetsTheOldest) {
-    Cache cache(4096);
-    int made = 0;
-    const auto make = [&] {
-        ++made;
-        return std::string(100, 'x');
-    };
-    (void)cache.getOrMake("a", make);
-    EXPECT_EQ(*cache.getOrMake("a", make), std::string(100, 'x'));
-    EXPECT_EQ(made, 1);
-    for (int i = 0; i < 50; ++i) (void)cache.getOrMake(std::to_string(i), make);
-    EXPECT_EQ(made, 51);
-    (void)cache.getOrMake("49", make);
-    EXPECT_EQ(made, 51);
-    (void)cache.getOrMake("a", make);
-    EXPECT_EQ(made, 52);
-    EXPECT_EQ(cache.hits(), 2u);
-}
-
-TEST(Cache, KeepsNothingThatIsLargeAgainstIt) {
-    Cache cache(4096);
-    int made = 0;
-    for (int i = 0; i < 2; ++i)
-        (void)cache.getOrMake("large", [&] {
-            ++made;
-            return std::string(3000, 'x');
-        });
-    EXPECT_EQ(made, 2);
 }
 
 }  // namespace

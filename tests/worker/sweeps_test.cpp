@@ -28,6 +28,9 @@ using testing::SizeIs;
 class Posted final : public JobQueue {
   public:
     void post(const Job& job) noexcept override { jobs.push_back(job); }
+    std::size_t length() const override { return jobs.size(); }
+    std::vector<DeadJob> dead(int) const override { return {}; }
+    int retryDead(const std::optional<Job>&) override { return 0; }
     std::vector<Job> jobs;
 };
 

@@ -1,6 +1,9 @@
 #include "worker/queue/in_process_queue.h"
 
+#include <algorithm>
 #include <exception>
+
+#include "common/wire/utf8.h"
 
 namespace chunkvault::worker {
 
@@ -16,15 +19,19 @@ void InProcessQueue::post(const Job& job) noexcept {
     try {
         const std::lock_guard lock(mutex_);
         if (stopping_ || known_.size() >= limits_.queued) return;
-        if (!known_.insert(job).second) {
-            again_.insert(job);
-            return;
-        }
-        waiting_.emplace(std::chrono::steady_clock::now(), Waiting{job, 0});
+        add(job);
     } catch (const std::exception&) {  // out of memory: as if the queue were full
         return;
     }
     changed_.notify_all();
+}
+
+void InProcessQueue::add(const Job& job) {
+    if (known_.insert(job).second) {
+        waiting_.emplace(std::chrono::steady_clock::now(), Waiting{job, 0});
+    } else {
+        again_.insert(job);
+    }
 }
 
 void InProcessQueue::stop() {
@@ -40,6 +47,27 @@ void InProcessQueue::stop() {
 std::size_t InProcessQueue::length() const {
     const std::lock_guard lock(mutex_);
     return known_.size();
+}
+
+std::vector<DeadJob> InProcessQueue::dead(int limit) const {
+    const std::lock_guard lock(mutex_);
+    const auto count = std::min<std::ptrdiff_t>(std::max(limit, 0), std::ssize(dead_));
+    return {dead_.begin(), dead_.begin() + count};
+}
+
+int InProcessQueue::retryDead(const std::optional<Job>& job) {
+    int posted = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(dead_, [&](const DeadJob& dead) {
+            if (job && dead.job != *job) return false;
+            add(dead.job);
+            ++posted;
+            return true;
+        });
+    }
+    changed_.notify_all();
+    return posted;
 }
 
 bool InProcessQueue::waitIdle(std::chrono::milliseconds timeout) {
@@ -81,12 +109,23 @@ void InProcessQueue::finish(const Waiting& done, const char* failure) {
     const auto now = std::chrono::steady_clock::now();
     if (failure != nullptr && done.failures + 1 < limits_.tries) {
         waiting_.emplace(now + limits_.firstBackoff * (1 << done.failures), Waiting{done.job, done.failures + 1});
-    } else if (again_.erase(done.job) > 0) {
-        waiting_.emplace(now, Waiting{done.job, 0});
     } else {
-        known_.erase(done.job);
+        forgetDead(done.job);
+        if (failure != nullptr) {
+            dead_.push_front({done.job, done.failures + 1, wire::validUtf8(failure), limits_.clock()});
+            if (dead_.size() > limits_.dead) dead_.pop_back();
+        }
+        if (again_.erase(done.job) > 0) {
+            waiting_.emplace(now, Waiting{done.job, 0});
+        } else {
+            known_.erase(done.job);
+        }
     }
     changed_.notify_all();
+}
+
+void InProcessQueue::forgetDead(const Job& job) {
+    std::erase_if(dead_, [&](const DeadJob& dead) { return dead.job == job; });
 }
 
 }  // namespace chunkvault::worker

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -19,6 +20,8 @@ struct InProcessLimits {
     std::size_t queued = 10'000;                  // more are dropped; the sweeps find them again
     int tries = 5;                                // of one job
     std::chrono::milliseconds firstBackoff{500};  // doubles with each try
+    std::size_t dead = 1'000;                     // more: the oldest are forgotten
+    Clock clock = systemNow;                      // for DeadJob::since
 };
 
 class InProcessQueue final : public JobQueue {
@@ -29,10 +32,12 @@ class InProcessQueue final : public JobQueue {
     ~InProcessQueue() override;  // waits for the jobs that run
 
     void post(const Job& job) noexcept override;
+    [[nodiscard]] std::size_t length() const override;
+    [[nodiscard]] std::vector<DeadJob> dead(int limit) const override;
+    int retryDead(const std::optional<Job>& job) override;
     // Begins no more jobs, and waits for those that run.
     void stop();
 
-    [[nodiscard]] std::size_t length() const;  // waiting and running
     // Returns when nothing waits or runs, or timeout has passed: false then.
     [[nodiscard]] bool waitIdle(std::chrono::milliseconds timeout);
 
@@ -42,8 +47,10 @@ class InProcessQueue final : public JobQueue {
         Job job;
         int failures;
     };
+    void add(const Job& job);
     void work();
     void finish(const Waiting& done, const char* failure);
+    void forgetDead(const Job& job);
 
     const InProcessLimits limits_;
     const std::function<void(const Job&)> run_;
@@ -53,6 +60,7 @@ class InProcessQueue final : public JobQueue {
     std::multimap<Time, Waiting> waiting_;  // by when they may begin
     std::set<Job> known_;                   // waiting or running
     std::set<Job> again_;                   // posted while they ran
+    std::deque<DeadJob> dead_;              // newest first
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

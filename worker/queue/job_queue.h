@@ -3,11 +3,20 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/wire/timestamp.h"
 
 namespace chunkvault::worker {
 
+// Each has its name in the table of job_queue.cpp.
 enum class JobKind {
+    unknown,        // of another version of ChunkVault; seen only in the list of dead jobs, never run
     repairChunk,    // id: catalog::ChunkRow; bring it to its number of good copies
     verifyContent,  // id: catalog::ContentId; read it once and check the hash of the whole
 };
@@ -18,12 +27,36 @@ struct Job {
     friend auto operator<=>(const Job&, const Job&) = default;
 };
 
+// snake_case, stable: they are in Redis and in JSON.
+[[nodiscard]] std::string_view toString(JobKind kind) noexcept;
+[[nodiscard]] std::optional<JobKind> parseJobKind(std::string_view name) noexcept;
+// "repair_chunk:17". What cannot be read has the kind unknown, and the id where there is one.
+[[nodiscard]] std::string toString(const Job& job);
+[[nodiscard]] Job parseJob(std::string_view text) noexcept;
+
+// A job that failed as often as it was allowed to.
+struct DeadJob {
+    Job job;
+    int failures;      // tries that failed
+    std::string what;  // the last failure, for people
+    Timestamp since;
+};
+
 // Thread-safe.
 class JobQueue {
   public:
     virtual ~JobQueue() = default;
-    // Never blocks for long and never throws: a job that cannot be kept is one that a sweep posts again.
+    // Never blocks for long and never throws: a job that cannot be kept is one that a sweep posts again. A job that
+    // waits is not posted twice; one that runs, runs again afterwards.
     virtual void post(const Job& job) noexcept = 0;
+
+    // Jobs that wait, now or for their next try, and those that run.
+    [[nodiscard]] virtual std::size_t length() const = 0;
+    // Those that were given up last, newest first. A job leaves the list when it succeeds after all. Throws Error
+    // unavailable.
+    [[nodiscard]] virtual std::vector<DeadJob> dead(int limit) const = 0;
+    // Posts one dead job again, or all of them (nullopt); how many. Throws Error unavailable.
+    virtual int retryDead(const std::optional<Job>& job) = 0;
 };
 
 }  // namespace chunkvault::worker

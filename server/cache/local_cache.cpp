@@ -1,4 +1,4 @@
-#include "server/cache/cache.h"
+#include "server/cache/local_cache.h"
 
 namespace chunkvault::server {
 
@@ -9,7 +9,8 @@ constexpr std::size_t overhead = 256;
 
 }  // namespace
 
-std::shared_ptr<const std::string> Cache::getOrMake(const std::string& key, const std::function<std::string()>& make) {
+std::shared_ptr<const std::string> LocalCache::getOrMake(const std::string& key,
+                                                         const std::function<std::string()>& make) {
     {
         const std::lock_guard lock(mutex_);
         if (const auto found = index_.find(key); found != index_.end()) {
@@ -36,12 +37,12 @@ std::shared_ptr<const std::string> Cache::getOrMake(const std::string& key, cons
     return value;
 }
 
-std::uint64_t Cache::hits() const {
+std::uint64_t LocalCache::hits() const {
     const std::lock_guard lock(mutex_);
     return hits_;
 }
 
-std::uint64_t Cache::misses() const {
+std::uint64_t LocalCache::misses() const {
     const std::lock_guard lock(mutex_);
     return misses_;
 }
