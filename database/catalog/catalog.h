@@ -4,6 +4,7 @@
 #include "database/catalog/accounts.h"
 #include "database/catalog/chunks.h"
 #include "database/catalog/database.h"
+#include "database/catalog/nodes.h"
 #include "database/catalog/shares.h"
 #include "database/catalog/tree.h"
 #include "database/catalog/uploads.h"
@@ -24,6 +25,7 @@ struct Catalog {
           tree(database, clock, options.tree, options.defaultQuota),
           uploads(database, clock, options.uploads, options.tree, options.defaultQuota),
           chunks(database, clock, options.uploads.replicationFactor),
+          nodes(database, clock, options.uploads.replicationFactor),
           shares(database, clock) {}
 
     Database database;
@@ -31,6 +33,7 @@ struct Catalog {
     Tree tree;
     Uploads uploads;
     Chunks chunks;
+    Nodes nodes;
     Shares shares;
 };
 

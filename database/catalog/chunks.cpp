@@ -1,40 +1,17 @@
 #include "database/catalog/chunks.h"
 
-#include <Poco/UUIDGenerator.h>
+#include <algorithm>
+#include <unordered_set>
 
 #include "common/error/error.h"
+#include "database/catalog/batch.h"
 #include "database/catalog/database.h"
 #include "database/catalog/rows.h"
+#include "database/catalog/store_rows.h"
 
 namespace chunkvault::catalog {
 
 namespace {
-
-StoreState storeStateOf(std::string_view text) {
-    if (text == "joining") return StoreState::joining;
-    if (text == "up") return StoreState::up;
-    if (text == "suspect") return StoreState::suspect;
-    if (text == "down") return StoreState::down;
-    if (text == "draining") return StoreState::draining;
-    return text == "drained" ? StoreState::drained : StoreState::removed;
-}
-
-std::string_view textOf(StoreState state) {
-    switch (state) {
-        case StoreState::joining: return "joining";
-        case StoreState::up: return "up";
-        case StoreState::suspect: return "suspect";
-        case StoreState::down: return "down";
-        case StoreState::draining: return "draining";
-        case StoreState::drained: return "drained";
-        case StoreState::removed: break;
-    }
-    return "removed";
-}
-
-bool isLive(StoreState state) {
-    return state == StoreState::up || state == StoreState::suspect || state == StoreState::draining;
-}
 
 // Rows "chunk columns, replica's store, its state, the store's state", all of a chunk together, as audits.
 // The column list goes with auditRows.
@@ -43,22 +20,36 @@ constexpr std::string_view auditColumns =
 constexpr std::string_view auditJoins =
     " LEFT JOIN replicas r ON r.chunk_id = k.id LEFT JOIN stores s ON s.id = r.store_id ";
 
+void addAuditRow(std::vector<ChunkAudit>& audits, const Row& row) {
+    const auto chunk = row.id<ChunkRow>(0);
+    if (audits.empty() || audits.back().row != chunk)
+        audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}, {}});
+    if (row.isNull(5)) return;
+    ChunkAudit& audit = audits.back();
+    const auto store = row.id<StoreRow>(5);
+    const bool good = row.text(6) == "good";
+    if (isLive(storeStateOf(row.text(7)))) (good ? audit.good : audit.bad).push_back(store);
+    else if (good) audit.others.push_back(store);
+}
+
 std::vector<ChunkAudit> auditRows(Session& session, const std::string& sql, std::initializer_list<Value> values) {
     std::vector<ChunkAudit> audits;
-    session.query(sql, values, [&](const Row& row) {
-        const auto chunk = row.id<ChunkRow>(0);
-        if (audits.empty() || audits.back().row != chunk)
-            audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}, 0});
-        if (row.isNull(5)) return;
-        ChunkAudit& audit = audits.back();
-        const auto store = row.id<StoreRow>(5);
-        if (!isLive(storeStateOf(row.text(7)))) {
-            audit.others += row.text(6) == "good";
-        } else {
-            (row.text(6) == "good" ? audit.good : audit.bad).push_back(store);
-        }
-    });
+    session.query(sql, values, [&](const Row& row) { addAuditRow(audits, row); });
     return audits;
+}
+
+// What repair has to look at: known to be wanted, or kept somewhere.
+constexpr std::string_view isKept =
+    " c.state = 'live' AND (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
+    "   OR EXISTS (SELECT 1 FROM replicas p WHERE p.chunk_id = c.id)) ";
+
+// Each once, as the rows of a batch.
+std::vector<Value> distinct(std::span<const ChunkId> ids) {
+    std::vector<Value> rows;
+    std::unordered_set<ChunkId> seen;
+    for (const ChunkId& id : ids)
+        if (seen.insert(id).second) rows.emplace_back(id);
+    return rows;
 }
 
 }  // namespace
@@ -68,64 +59,51 @@ Chunks::Chunks(Database& database, Clock clock, int replicationFactor)
 
 std::string Chunks::vaultId() {
     std::string id;
-    const std::string fresh = Poco::UUIDGenerator::defaultGenerator().createRandom().toString();
     database_.write([&](Session& session) {
-        session.execute("INSERT INTO vault (one, vault_id, created_at) VALUES (1, $1, $2) ON CONFLICT (one) DO NOTHING",
-                        {fresh, clock_()});
+        requireVault(session, clock_());
         session.query("SELECT vault_id FROM vault WHERE one = 1", {}, [&](const Row& row) { id = row.text(0); });
     });
     return id;
 }
 
 StoreRow Chunks::registerStore(const StoreRegistration& store) {
-    StoreRow id{};
+    StoreRow row{};
     database_.write([&](Session& session) {
-        const Timestamp now = clock_();
-        std::string uuid = store.uuid;
-        session.query("SELECT uuid FROM stores WHERE node_id = $1", {store.nodeId},
-                      [&](const Row& row) { uuid = row.text(0); });
-        session.query(
-            "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at)"
-            " VALUES ($1, $2, $3, $4, 'up', $5, $6, $7)"
-            " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone, endpoint = "
-            "excluded.endpoint,"
-            " state = CASE WHEN stores.uuid = excluded.uuid AND stores.state IN ('draining', 'drained', 'removed')"
-            "   THEN stores.state ELSE 'up' END, capacity_bytes = excluded.capacity_bytes, free_bytes = "
-            "excluded.free_bytes,"
-            " last_seen_at = excluded.last_seen_at RETURNING id",
-            {store.nodeId, store.uuid, store.zone, store.endpoint, store.capacityBytes, store.freeBytes, now},
-            [&](const Row& row) { id = row.id<StoreRow>(0); });
-        if (uuid != store.uuid) session.execute("DELETE FROM replicas WHERE store_id = $1", {id});
+        row = recordReport(session,
+                           {.nodeId = store.nodeId,
+                            .storeId = store.uuid,
+                            .zone = store.zone,
+                            .url = store.endpoint,
+                            .capacityBytes = store.capacityBytes,
+                            .freeBytes = store.freeBytes,
+                            .mounted = false,
+                            .catalogSeq = 0,
+                            .problem = ""},
+                           clock_())
+                  .row;
     });
-    return id;
+    return row;
 }
 
 void Chunks::setStoreState(StoreRow store, StoreState state) {
+    const bool drain = state == StoreState::draining || state == StoreState::drained;
+    const Timestamp now = clock_();
     database_.write([&](Session& session) {
-        session.execute("UPDATE stores SET state = $1 WHERE id = $2", {textOf(state), store});
+        session.execute("UPDATE stores SET state = $1, state_since = $2, drain = $3, drained_at = $4 WHERE id = $5",
+                        {textOf(state), now, drain,
+                         state == StoreState::drained ? std::optional<std::int64_t>(now) : std::nullopt, store});
     });
 }
 
-void Chunks::reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes) {
-    database_.write([&](Session& session) {
-        session.execute("UPDATE stores SET capacity_bytes = $1, free_bytes = $2, last_seen_at = $3 WHERE id = $4",
-                        {capacityBytes, freeBytes, clock_(), store});
-    });
-}
-
-std::vector<Store> Chunks::stores() {
+std::vector<Store> Chunks::stores(bool countReplicas) {
+    static const std::string plain = "SELECT " + std::string(storeColumns) + " FROM stores s ORDER BY s.id",
+                             counted = "SELECT " + std::string(storeColumns) + std::string(storeReplicas) +
+                                       " FROM stores s ORDER BY s.id";
     std::vector<Store> stores;
     database_.read([&](Session& session) {
         stores.clear();
-        session.query(
-            "SELECT id, node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at,"
-            " (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good') FROM stores ORDER BY "
-            "id",
-            {}, [&](const Row& row) {
-                stores.push_back({row.id<StoreRow>(0), row.text(1), row.text(2), row.text(3), row.text(4),
-                                  storeStateOf(row.text(5)), row.integer(6), row.integer(7), row.integer(8),
-                                  row.integer(9)});
-            });
+        session.query(countReplicas ? counted : plain, {},
+                      [&](const Row& row) { stores.push_back(storeOf(row, countReplicas)); });
     });
     return stores;
 }
@@ -221,14 +199,59 @@ std::optional<ChunkAudit> Chunks::audit(ChunkRow chunk) {
 
 std::vector<ChunkAudit> Chunks::auditAfter(ChunkRow after, int limit) {
     static const std::string sql = "SELECT " + std::string(auditColumns) +
-                                   " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.state = 'live'"
-                                   "   AND (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
-                                   "        OR EXISTS (SELECT 1 FROM replicas p WHERE p.chunk_id = c.id))"
-                                   "   ORDER BY c.id LIMIT $2) k" +
-                                   std::string(auditJoins) + "ORDER BY k.id";
+                                   " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND" + std::string(isKept) +
+                                   "   ORDER BY c.id LIMIT $2) k" + std::string(auditJoins) + "ORDER BY k.id";
     std::vector<ChunkAudit> audits;
     database_.read([&](Session& session) { audits = auditRows(session, sql, {after, limit}); });
     return audits;
+}
+
+std::vector<ChunkAudit> Chunks::auditOf(StoreRow store, ChunkRow after, int limit) {
+    static const std::string sql = "SELECT " + std::string(auditColumns) +
+                                   " FROM (SELECT c.* FROM replicas here JOIN chunks c ON c.id = here.chunk_id"
+                                   "   WHERE here.store_id = $1 AND here.chunk_id > $2 AND c.state = 'live'"
+                                   "   ORDER BY here.chunk_id LIMIT $3) k" +
+                                   std::string(auditJoins) + "ORDER BY k.id";
+    std::vector<ChunkAudit> audits;
+    database_.read([&](Session& session) { audits = auditRows(session, sql, {store, after, limit}); });
+    return audits;
+}
+
+std::vector<ChunkAudit> Chunks::auditHashes(std::span<const ChunkId> ids) {
+    static const BatchSql sql("WITH w (hash) AS (VALUES {rows}) SELECT " + std::string(auditColumns) +
+                                  " FROM w JOIN chunks k ON k.hash = w.hash AND k.state = 'live'" +
+                                  std::string(auditJoins) + "ORDER BY k.id",
+                              0, 1);
+    std::vector<ChunkAudit> audits;
+    const std::vector<Value> rows = distinct(ids);
+    database_.read([&](Session& session) {
+        audits.clear();
+        sql.query(session, {}, rows, [&](const Row& row) { addAuditRow(audits, row); });
+    });
+    return audits;
+}
+
+UnderReplicated Chunks::underReplicatedAfter(ChunkRow after, int limit) {
+    static const std::string window =
+        "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM chunks WHERE id > $1 ORDER BY id LIMIT $2) near";
+    static const std::string sql =
+        "SELECT " + std::string(auditColumns) + " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.id <= $2 AND" +
+        std::string(isKept) +
+        "   AND ((SELECT COUNT(*) FROM replicas g JOIN stores t ON t.id = g.store_id WHERE g.chunk_id = c.id"
+        "         AND g.state = 'good' AND t.state IN ('up', 'suspect')) < $3"
+        "     OR EXISTS (SELECT 1 FROM replicas b JOIN stores t ON t.id = b.store_id WHERE b.chunk_id = c.id"
+        "         AND b.state = 'bad' AND t.state IN " +
+        std::string(liveStates) + "))) k" + std::string(auditJoins) + "ORDER BY k.id";
+    UnderReplicated found;
+    database_.read([&](Session& session) {
+        found = {{}, after, 0};
+        session.query(window, {after, limit}, [&](const Row& row) {
+            found.last = static_cast<ChunkRow>(row.maybeInteger(0).value_or(valueOf(after)));
+            found.examined = row.integer(1);
+        });
+        if (found.examined > 0) found.chunks = auditRows(session, sql, {after, found.last, replicationFactor_});
+    });
+    return found;
 }
 
 std::vector<ReplicaToScrub> Chunks::dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit) {
@@ -248,14 +271,15 @@ std::vector<ReplicaToScrub> Chunks::dueForScrub(StoreRow store, Timestamp verifi
 }
 
 void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
+    static const BatchSql sql(
+        "WITH w (chunk_id) AS (VALUES {rows}) UPDATE replicas SET verified_at = $1 FROM w"
+        " WHERE replicas.chunk_id = w.chunk_id AND store_id = $2 AND state = 'good'",
+        2, 1);
     if (good.empty()) return;
-    database_.write([&](Session& session) {
-        const Timestamp now = clock_();
-        for (const ChunkRow chunk : good)
-            session.execute(
-                "UPDATE replicas SET verified_at = $1 WHERE chunk_id = $2 AND store_id = $3 AND state = 'good'",
-                {now, chunk, store});
-    });
+    std::vector<ChunkRow> sorted(good.begin(), good.end());
+    std::ranges::sort(sorted);
+    const std::vector<Value> rows(sorted.begin(), sorted.end());
+    database_.write([&](Session& session) { sql.execute(session, {clock_(), store}, rows); });
 }
 
 std::optional<Timestamp> Chunks::oldestVerified() {
@@ -309,11 +333,13 @@ bool Chunks::finishRemove(ChunkRow chunk, Generation generation) {
 }
 
 std::vector<ChunkId> Chunks::known(std::span<const ChunkId> ids) {
+    static const BatchSql sql("WITH w (hash) AS (VALUES {rows}) SELECT k.hash FROM w JOIN chunks k ON k.hash = w.hash",
+                              0, 1);
     std::vector<ChunkId> known;
+    const std::vector<Value> rows = distinct(ids);
     database_.read([&](Session& session) {
         known.clear();
-        for (const ChunkId& id : ids)
-            session.query("SELECT 1 FROM chunks WHERE hash = $1", {id}, [&](const Row&) { known.push_back(id); });
+        sql.query(session, {}, rows, [&](const Row& row) { known.push_back(row.digest(0)); });
     });
     return known;
 }

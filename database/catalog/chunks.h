@@ -29,9 +29,16 @@ struct ChunkAudit {
     std::int64_t size;
     Generation generation;
     Timestamp createdAt;
-    std::vector<StoreRow> good;  // present, on live stores
-    std::vector<StoreRow> bad;   // known bad or lost there
-    int others = 0;              // present, on stores that are not live now
+    std::vector<StoreRow> good;    // present, on live stores
+    std::vector<StoreRow> bad;     // known bad or lost there
+    std::vector<StoreRow> others;  // present, on stores that are not live now
+};
+
+// A window of a sweep over all chunks.
+struct UnderReplicated {
+    std::vector<ChunkAudit> chunks;  // of the window, those that repair has to look at
+    ChunkRow last{};                 // of the window: where the next one begins
+    std::int64_t examined = 0;       // chunks in the window; 0: the sweep is at its end
 };
 
 struct ReplicaToScrub {
@@ -60,12 +67,12 @@ class Chunks {
     // This vault's id, made by the first start.
     [[nodiscard]] std::string vaultId();
 
-    // The row for nodeId, state up unless it is draining, drained or removed. Another uuid than before: an empty disk,
-    // its replica rows are void at once.
+    // Nodes::report for a store that does not say what it has seen of the catalog. A folder of this process (no
+    // endpoint) is up at once.
     StoreRow registerStore(const StoreRegistration& store);
     void setStoreState(StoreRow store, StoreState state);
-    void reportSpace(StoreRow store, std::int64_t capacityBytes, std::int64_t freeBytes);
-    [[nodiscard]] std::vector<Store> stores();
+    // All, removed ones too. Counting their replicas reads all of them.
+    [[nodiscard]] std::vector<Store> stores(bool countReplicas = true);
 
     // The chunks of a content that overlap [fromOffset, ...), in order, at most limit.
     [[nodiscard]] std::vector<ContentChunk> layout(ContentId content, std::int64_t fromOffset, int limit);
@@ -80,6 +87,13 @@ class Chunks {
     [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
     // Chunks with ids after the given one, in order, at most limit: a window of a sweep over all.
     [[nodiscard]] std::vector<ChunkAudit> auditAfter(ChunkRow after, int limit);
+    // Chunks with a copy on that store, good or bad, in order, with all their copies.
+    [[nodiscard]] std::vector<ChunkAudit> auditOf(StoreRow store, ChunkRow after, int limit);
+    // Of these ids, those that are live chunks.
+    [[nodiscard]] std::vector<ChunkAudit> auditHashes(std::span<const ChunkId> ids);
+    // Of the next limit chunks, those with a bad copy on a live store, or with fewer than REPLICATION_FACTOR good ones
+    // on stores that are up or suspect: what is on draining ones does not count.
+    [[nodiscard]] UnderReplicated underReplicatedAfter(ChunkRow after, int limit);
     [[nodiscard]] std::vector<ReplicaToScrub> dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit);
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
     [[nodiscard]] std::optional<Timestamp> oldestVerified();

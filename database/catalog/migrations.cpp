@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "database/migrations/0001_initial.h"
+#include "database/migrations/0002_cluster.h"
 
 namespace chunkvault::catalog {
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::array all = {
     Migration{1, "initial", migration0001},
+    Migration{2, "cluster", migration0002},
 };
 
 struct Placeholder {

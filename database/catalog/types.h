@@ -134,8 +134,13 @@ struct Store {
     StoreState state;
     std::int64_t capacityBytes;
     std::int64_t freeBytes;
-    Timestamp lastSeenAt;
-    std::int64_t replicas;  // good copies it is said to hold
+    Timestamp lastSeenAt;   // of its last report without a problem
+    std::int64_t replicas;  // good copies it is said to hold; 0 when they were not counted
+    Timestamp stateSince;
+    std::string problem;  // of its last report; empty: none
+    bool drain;           // an operator wants it empty
+    std::optional<Timestamp> drainStartedAt;
+    std::int64_t drainReplicas;  // good copies on it when the drain began
 };
 
 enum class UploadState { open, committed, ended };

@@ -90,7 +90,7 @@ TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {
     const ChunkAudit audit = *chunks.audit(before.row);
     EXPECT_THAT(audit.good, ElementsAre(stores[2]));
     EXPECT_THAT(audit.bad, ElementsAre(stores[0]));
-    EXPECT_EQ(audit.others, 1);
+    EXPECT_THAT(audit.others, ElementsAre(stores[1]));
     EXPECT_EQ(chunks.totals().underReplicated, 1);
     EXPECT_EQ(chunks.replicaBad(before.id, stores[2]), before.row);
     EXPECT_EQ(chunks.totals().missing, 1);
@@ -98,6 +98,66 @@ TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {
     EXPECT_EQ(chunks.totals().missing, 0);
     chunks.replicaGood(before.row, stores[0], before.generation + 1);
     EXPECT_THAT(chunks.audit(before.row)->bad, ElementsAre(stores[0]));
+}
+
+TEST_P(ChunksTest, AreAuditedByTheStoreThatTheyAreOn) {
+    const User alice = makeUser("alice");
+    for (int i = 0; i < 5; ++i) (void)put(alice, "f" + std::to_string(i), "text " + std::to_string(i));
+    const auto all = chunks.auditAfter(ChunkRow{0}, 10);
+    ASSERT_THAT(all, SizeIs(5));
+    chunks.replicaRemoved(all[1].row, stores[0]);
+    chunks.replicaBad(all[2].row, stores[0]);
+    const auto rowsOf = [&](ChunkRow after, int limit) {
+        std::vector<ChunkRow> rows;
+        for (const ChunkAudit& audit : chunks.auditOf(stores[0], after, limit)) rows.push_back(audit.row);
+        return rows;
+    };
+    EXPECT_THAT(rowsOf(ChunkRow{0}, 3), ElementsAre(all[0].row, all[2].row, all[3].row));
+    EXPECT_THAT(rowsOf(all[3].row, 3), ElementsAre(all[4].row));
+    const auto bad = chunks.auditOf(stores[0], all[0].row, 1);
+    EXPECT_THAT(bad[0].good, UnorderedElementsAre(stores[1], stores[2]));
+    EXPECT_THAT(bad[0].bad, ElementsAre(stores[0]));
+}
+
+TEST_P(ChunksTest, AreFoundByTheirHashesHoweverManyAreAsked) {
+    const User alice = makeUser("alice");
+    std::vector<ChunkId> asked;
+    for (int i = 0; i < 1200; ++i) asked.push_back(ChunkId::of("nobody has " + std::to_string(i)));
+    for (int i = 0; i < 3; ++i) {
+        const std::string text = "text " + std::to_string(i);
+        (void)put(alice, "f" + std::to_string(i), text);
+        asked.insert(asked.begin() + i * 500, ChunkId::of(text));
+        asked.push_back(ChunkId::of(text));
+    }
+    const auto audits = chunks.auditHashes(asked);
+    ASSERT_THAT(audits, SizeIs(3));
+    for (const ChunkAudit& audit : audits) EXPECT_THAT(audit.good, SizeIs(3));
+    EXPECT_THAT(chunks.known(asked), UnorderedElementsAre(asked[0], asked[500], asked[1000]));
+    EXPECT_THAT(chunks.known({}), IsEmpty());
+    chunks.scrubbed(stores[0], std::vector{audits[0].row, audits[2].row, audits[1].row});
+}
+
+TEST_P(ChunksTest, ThatAreShortOfCopiesAreFoundInWindows) {
+    const User alice = makeUser("alice");
+    for (int i = 0; i < 6; ++i) (void)put(alice, "f" + std::to_string(i), "text " + std::to_string(i));
+    const auto all = chunks.auditAfter(ChunkRow{0}, 10);
+    const auto found = [&] {
+        std::vector<ChunkRow> rows;
+        UnderReplicated window = chunks.underReplicatedAfter(ChunkRow{0}, 4);
+        EXPECT_EQ(window.examined, 4);
+        for (; window.examined > 0; window = chunks.underReplicatedAfter(window.last, 4))
+            for (const ChunkAudit& audit : window.chunks) rows.push_back(audit.row);
+        EXPECT_EQ(window.last, all[5].row);
+        return rows;
+    };
+    EXPECT_THAT(found(), IsEmpty());
+    chunks.replicaRemoved(all[1].row, stores[0]);
+    chunks.replicaBad(all[5].row, stores[2]);
+    EXPECT_THAT(found(), ElementsAre(all[1].row, all[5].row));
+    chunks.setStoreState(stores[2], StoreState::suspect);
+    EXPECT_THAT(found(), ElementsAre(all[1].row, all[5].row)) << "a suspicion is no reason to copy";
+    chunks.setStoreState(stores[2], StoreState::draining);
+    EXPECT_THAT(found(), SizeIs(6));
 }
 
 TEST_P(ChunksTest, ThatWereNeverPutAreNothingToRepair) {

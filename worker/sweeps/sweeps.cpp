@@ -60,7 +60,7 @@ void Sweeps::remove(const catalog::ChunkAudit& chunk, const std::vector<LiveStor
     const auto generation = catalog_.chunks.beginRemove(chunk.row);
     if (!generation) return;
     // Its row may go only when no store can still carry out this removal later: a new life begins at generation 1.
-    bool everywhere = chunk.others == 0;
+    bool everywhere = chunk.others.empty();
     for (const LiveStore& store : stores) {
         try {
             everywhere = store.store->remove(chunk.id, *generation) && everywhere;

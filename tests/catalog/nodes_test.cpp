@@ -1,0 +1,452 @@
+#include "database/catalog/nodes.h"
+
+#include <atomic>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "tests/catalog/vault_fixture.h"
+
+namespace chunkvault::catalog {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+// Beside the folders a, b and c of the fixture there are nodes that report.
+class NodesTest : public VaultTest {
+  protected:
+    [[nodiscard]] static NodeReport reportOf(const std::string& node) {
+        return {.nodeId = node,
+                .storeId = "store of " + node,
+                .zone = "zone " + node,
+                .url = "http://" + node + ":8001",
+                .capacityBytes = 5000,
+                .freeBytes = 4000,
+                .mounted = false,
+                .catalogSeq = 0,
+                .problem = ""};
+    }
+    NodeVerdict beat(const std::string& node) { return nodes.report(reportOf(node)); }
+    StoreRow join(const std::string& node) {
+        const StoreRow row = beat(node).row;
+        nodes.reached(row);
+        return row;
+    }
+    [[nodiscard]] StoreState stateOf(const std::string& node) { return nodes.find(node)->state; }
+    // Lets time pass; the folders and the nodes named go on to report.
+    void pass(std::int64_t us, const std::vector<std::string>& reporting = {}) {
+        time.advance(us);
+        for (const char* folder : {"a", "b", "c"}) {
+            NodeReport report = reportOf(folder);
+            report.storeId = std::string("uuid-") + folder;
+            report.url.clear();
+            (void)nodes.report(report);
+        }
+        for (const std::string& node : reporting) (void)beat(node);
+        (void)nodes.age(times);
+    }
+    [[nodiscard]] std::vector<ChunkRow> rows() {
+        std::vector<ChunkRow> found;
+        for (const ChunkAudit& audit : chunks.auditAfter(ChunkRow{0}, 100)) found.push_back(audit.row);
+        return found;
+    }
+
+    Nodes nodes{database(), clock(), 3};
+    NodeTimes times;
+};
+
+TEST_P(NodesTest, ANodeIsUpWhenItWasReached) {
+    const NodeVerdict first = beat("n");
+    EXPECT_EQ(first.state, StoreState::joining);
+    EXPECT_TRUE(first.mustBeReached);
+    pass(secondUs, {"n"});
+    EXPECT_EQ(stateOf("n"), StoreState::joining);
+    nodes.reached(first.row);
+    const NodeVerdict second = beat("n");
+    EXPECT_EQ(second.row, first.row);
+    EXPECT_EQ(second.state, StoreState::up);
+    EXPECT_FALSE(second.mustBeReached);
+    const Store store = *nodes.find("n");
+    EXPECT_EQ(store.uuid, "store of n");
+    EXPECT_EQ(store.zone, "zone n");
+    EXPECT_EQ(store.endpoint, "http://n:8001");
+    EXPECT_EQ(store.capacityBytes, 5000);
+    EXPECT_EQ(store.freeBytes, 4000);
+    EXPECT_EQ(store.lastSeenAt, time.now());
+    EXPECT_EQ(store.stateSince, time.now());
+    EXPECT_FALSE(nodes.find("nobody"));
+}
+
+TEST_P(NodesTest, AFolderOfThisProcessIsUpAtOnceAndDownAtOnce) {
+    NodeReport report = reportOf("n");
+    report.url.clear();
+    const NodeVerdict verdict = nodes.report(report);
+    EXPECT_EQ(verdict.state, StoreState::up);
+    EXPECT_FALSE(verdict.mustBeReached);
+    report.problem = "its disk does not answer";
+    EXPECT_EQ(nodes.report(report).state, StoreState::down);
+    EXPECT_EQ(nodes.find("n")->problem, "its disk does not answer");
+    report.problem.clear();
+    EXPECT_EQ(nodes.report(report).state, StoreState::up);
+    report.storeId = "of the new disk";
+    EXPECT_EQ(nodes.report(report).state, StoreState::up);
+}
+
+TEST_P(NodesTest, SilenceMakesANodeSuspectAndThenDown) {
+    const StoreRow row = join("n");
+    pass(10 * secondUs);
+    EXPECT_EQ(stateOf("n"), StoreState::up);
+    time.advance(1);
+    const auto suspects = nodes.age(times);
+    ASSERT_THAT(suspects, SizeIs(1));
+    EXPECT_EQ(suspects[0].nodeId, "n");
+    EXPECT_EQ(suspects[0].state, StoreState::suspect);
+    EXPECT_EQ(suspects[0].stateSince, time.now());
+    EXPECT_THAT(nodes.age(times), IsEmpty());
+    EXPECT_EQ(beat("n").state, StoreState::up) << "one that was not away for long need not be reached again";
+    pass(11 * secondUs);
+    EXPECT_EQ(stateOf("n"), StoreState::suspect);
+    pass(600 * secondUs);
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    const NodeVerdict back = beat("n");
+    EXPECT_EQ(back.state, StoreState::down);
+    EXPECT_TRUE(back.mustBeReached);
+    pass(secondUs, {"n"});
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    nodes.reached(row);
+    EXPECT_EQ(stateOf("n"), StoreState::up);
+}
+
+TEST_P(NodesTest, AProblemMakesANodeSuspectAtOnceAndDownWhenItLasts) {
+    const StoreRow row = join("n");
+    NodeReport report = reportOf("n");
+    report.problem = "its folder cannot be written";
+    const NodeVerdict verdict = nodes.report(report);
+    EXPECT_EQ(verdict.state, StoreState::suspect);
+    EXPECT_FALSE(verdict.mustBeReached);
+    nodes.reached(row);
+    EXPECT_EQ(stateOf("n"), StoreState::suspect) << "it answers, and cannot be used";
+    pass(5 * secondUs);
+    EXPECT_EQ(beat("n").state, StoreState::up);
+    for (int minute = 0; minute <= 10; ++minute) {
+        EXPECT_EQ(nodes.report(report).state, StoreState::suspect) << minute;
+        pass(60 * secondUs);
+    }
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    EXPECT_FALSE(nodes.report(report).mustBeReached);
+    EXPECT_TRUE(beat("n").mustBeReached);
+}
+
+TEST_P(NodesTest, ANewUrlHasToBeReachedWhileTheCopiesStillCount) {
+    const StoreRow row = join("n");
+    NodeReport moved = reportOf("n");
+    moved.url = "http://elsewhere:8001";
+    EXPECT_EQ(nodes.report(moved).state, StoreState::suspect);
+    EXPECT_TRUE(nodes.report(moved).mustBeReached);
+    (void)nodes.age(times);
+    EXPECT_EQ(stateOf("n"), StoreState::suspect);
+    nodes.reached(row);
+    EXPECT_EQ(nodes.report(moved).state, StoreState::up);
+    EXPECT_TRUE(beat("n").mustBeReached);
+    for (int minute = 0; minute <= 10; ++minute) pass(60 * secondUs, {"n"});
+    EXPECT_EQ(stateOf("n"), StoreState::down) << "nobody could reach it there";
+}
+
+TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
+    stores.push_back(join("n"));
+    (void)put(makeUser("alice"), "f", "x");
+    EXPECT_EQ(nodes.find("n")->replicas, 1);
+    NodeReport report = reportOf("n");
+    report.storeId = "of the new disk";
+    const NodeVerdict verdict = nodes.report(report);
+    EXPECT_EQ(verdict.row, stores[3]);
+    EXPECT_EQ(verdict.state, StoreState::joining);
+    EXPECT_TRUE(verdict.mustBeReached);
+    EXPECT_EQ(nodes.find("n")->replicas, 0);
+    EXPECT_THAT(chunks.audit(rows()[0])->good, UnorderedElementsAre(stores[0], stores[1], stores[2]));
+}
+
+TEST_P(NodesTest, AnUnmountedDiskIsNotTakenForAnEmptyOne) {
+    NodeReport report = reportOf("n");
+    report.mounted = true;
+    stores.push_back(nodes.report(report).row);
+    nodes.reached(stores[3]);
+    (void)put(makeUser("alice"), "f", "x");
+    nodes.requireMayFormat("n", true);
+    nodes.requireMayFormat("new", false);
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);
+
+    NodeReport bare = reportOf("n");
+    bare.storeId = "of the folder below";
+    try {
+        (void)nodes.report(bare);
+        ADD_FAILURE() << "nothing was thrown";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::conflict);
+        EXPECT_THAT(error.publicMessage(), HasSubstr("its disk is not mounted"));
+    }
+    EXPECT_EQ(nodes.find("n")->uuid, "store of n");
+    EXPECT_EQ(nodes.find("n")->replicas, 1);
+
+    bare.mounted = true;
+    EXPECT_EQ(nodes.report(bare).state, StoreState::joining) << "another disk is mounted there";
+    bare.mounted = false;
+    EXPECT_EQ(nodes.report(bare).state, StoreState::joining) << "the same store is welcome wherever it lies";
+}
+
+TEST_P(NodesTest, AStoreBelongsToOneNode) {
+    (void)join("n");
+    NodeReport thief = reportOf("m");
+    thief.storeId = "store of n";
+    EXPECT_EQ(errorOf([&] { (void)nodes.report(thief); }), ErrorCode::conflict);
+    EXPECT_FALSE(nodes.find("m"));
+}
+
+TEST_P(NodesTest, ADrainSaysHowFarItIsAndEnds) {
+    stores.push_back(join("n"));
+    const User alice = makeUser("alice");
+    for (int i = 0; i < 3; ++i) (void)put(alice, "f" + std::to_string(i), "text " + std::to_string(i));
+    nodes.drain(stores[3]);
+    const Timestamp began = time.now();
+    time.advance(secondUs);
+    nodes.drain(stores[3]);
+    Store store = *nodes.find("n");
+    EXPECT_EQ(store.state, StoreState::draining);
+    EXPECT_TRUE(store.drain);
+    EXPECT_EQ(store.drainStartedAt, began);
+    EXPECT_EQ(store.drainReplicas, 3);
+    EXPECT_EQ(beat("n").state, StoreState::draining);
+
+    for (const ChunkRow row : rows()) {
+        nodes.drained(stores[3]);
+        EXPECT_EQ(stateOf("n"), StoreState::draining);
+        chunks.replicaRemoved(row, stores[3]);
+    }
+    nodes.drained(stores[3]);
+    EXPECT_EQ(stateOf("n"), StoreState::drained);
+    EXPECT_EQ(beat("n").state, StoreState::drained);
+    pass(20 * secondUs);
+    EXPECT_EQ(stateOf("n"), StoreState::suspect);
+    EXPECT_EQ(beat("n").state, StoreState::drained);
+
+    const ChunkAudit audit = *chunks.audit(rows()[0]);
+    chunks.replicaGood(audit.row, stores[3], audit.generation);  // of an upload that had begun before
+    EXPECT_THAT(chunks.audit(audit.row)->good, SizeIs(3));
+    pass(secondUs, {"n"});
+    EXPECT_EQ(stateOf("n"), StoreState::draining);
+
+    nodes.keep(stores[3]);
+    nodes.keep(stores[3]);
+    store = *nodes.find("n");
+    EXPECT_EQ(store.state, StoreState::up);
+    EXPECT_FALSE(store.drain);
+    EXPECT_EQ(store.drainStartedAt, std::nullopt);
+}
+
+TEST_P(NodesTest, ADrainOutlastsSilenceAndRestarts) {
+    const StoreRow row = join("n");
+    pass(20 * secondUs);
+    nodes.drain(row);
+    EXPECT_EQ(stateOf("n"), StoreState::suspect);
+    pass(600 * secondUs);
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    nodes.drained(row);
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    EXPECT_TRUE(beat("n").mustBeReached);
+    nodes.reached(row);
+    EXPECT_EQ(stateOf("n"), StoreState::drained);
+    nodes.drained(stores[0]);
+    EXPECT_EQ(stateOf("a"), StoreState::up) << "nobody wants it empty";
+}
+
+TEST_P(NodesTest, RemovingIsFinal) {
+    stores.push_back(join("n"));
+    (void)put(makeUser("alice"), "f", "x");
+    nodes.remove(stores[3]);
+    EXPECT_EQ(stateOf("n"), StoreState::removed);
+    EXPECT_EQ(nodes.find("n")->replicas, 0);
+    EXPECT_EQ(errorOf([&] { (void)beat("n"); }), ErrorCode::conflict);
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);
+    nodes.reached(stores[3]);
+    (void)nodes.age(times);
+    EXPECT_EQ(stateOf("n"), StoreState::removed);
+    for (const StoreRow row : {stores[3], StoreRow{4711}}) {
+        EXPECT_EQ(errorOf([&] { nodes.remove(row); }), ErrorCode::notFound);
+        EXPECT_EQ(errorOf([&] { nodes.drain(row); }), ErrorCode::notFound);
+        EXPECT_EQ(errorOf([&] { nodes.keep(row); }), ErrorCode::notFound);
+        EXPECT_EQ(errorOf([&] { nodes.drained(row); }), ErrorCode::notFound);
+    }
+}
+
+TEST_P(NodesTest, SayWhatWouldBeMissingWithoutAStore) {
+    const User alice = makeUser("alice");
+    stores = {stores[0], stores[1]};
+    (void)put(alice, "two copies", "12345");
+    stores.push_back(join("n"));
+    (void)put(alice, "three copies", "1234567");
+    const StoreRole whole = nodes.role(stores[0]);
+    EXPECT_EQ(whole.replicas, 2);
+    EXPECT_EQ(whole.bytes, 12);
+    EXPECT_EQ(whole.onlyCopies, 0);
+    EXPECT_EQ(whole.shortCopies, 2) << "three are wanted, and there is no other place";
+    nodes.drain(stores[1]);
+    EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 0) << "what drains can still be read";
+    chunks.setStoreState(stores[1], StoreState::down);
+    EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 1);
+    for (const ChunkAudit& audit : chunks.auditAfter(ChunkRow{0}, 10))
+        for (const char* more : {"o", "p", "q"}) chunks.replicaGood(audit.row, join(more), audit.generation);
+    EXPECT_EQ(nodes.role(stores[0]).shortCopies, 0);
+    EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 0);
+    EXPECT_EQ(nodes.role(join("empty")).replicas, 0);
+}
+
+TEST_P(NodesTest, NameTheFilesThatCanBeLost) {
+    const User alice = makeUser("alice"), bob = makeUser("bob");
+    const std::vector path = {FileName::parse("one"), FileName::parse("two")};
+    const FileId folder = tree.makeFolders(alice.id, alice.root, path).id;
+    std::vector<FileId> files;
+    for (int i = 0; i < 4; ++i)
+        files.push_back(put(i < 3 ? alice : bob, "f" + std::to_string(i), "text " + std::to_string(i)).entry.id);
+    (void)tree.change(alice.id, files[1], {.folder = folder});
+    EXPECT_THAT(nodes.filesAtRisk(FileId{0}, 10), IsEmpty());
+
+    const std::vector<ChunkRow> all = rows();
+    chunks.replicaBad(all[1], stores[0]);
+    EXPECT_THAT(nodes.filesAtRisk(FileId{0}, 10), IsEmpty()) << "two are left";
+    chunks.setStoreState(stores[1], StoreState::down);
+    chunks.replicaBad(all[3], stores[0]);
+    chunks.replicaBad(all[3], stores[2]);
+    const auto found = nodes.filesAtRisk(FileId{0}, 10);
+    ASSERT_THAT(found, SizeIs(2));
+    EXPECT_EQ(found[0].file, files[1]);
+    EXPECT_EQ(found[0].owner, alice.id);
+    EXPECT_EQ(found[0].path, "/one/two/f1");
+    EXPECT_EQ(found[0].copiesPresent, 1);
+    EXPECT_EQ(found[1].file, files[3]);
+    EXPECT_EQ(found[1].owner, bob.id);
+    EXPECT_EQ(found[1].path, "/f3");
+    EXPECT_EQ(found[1].copiesPresent, 0);
+    EXPECT_THAT(nodes.filesAtRisk(FileId{0}, 1), SizeIs(1));
+    EXPECT_THAT(nodes.filesAtRisk(files[1], 10), SizeIs(1));
+    EXPECT_THAT(Nodes(database(), clock(), 1).filesAtRisk(FileId{0}, 10), SizeIs(1)) << "one copy is all it wants";
+}
+
+TEST_P(NodesTest, ADatabaseThatWasPutBackHoldsCollection) {
+    EXPECT_FALSE(nodes.collectionHold());
+    NodeReport n = reportOf("n"), m = reportOf("m");
+    for (int i = 0; i < 5; ++i) {
+        n.catalogSeq = nodes.report(n).catalogSeq;
+        m.catalogSeq = nodes.report(m).catalogSeq;
+    }
+    EXPECT_LT(n.catalogSeq, m.catalogSeq);
+    EXPECT_FALSE(nodes.collectionHold());
+
+    const auto putBack = [&] {
+        database().write([](Session& session) { session.execute("UPDATE vault SET seq = 2"); });
+        n.catalogSeq = nodes.report(n).catalogSeq;
+    };
+    putBack();
+    const auto hold = nodes.collectionHold();
+    ASSERT_TRUE(hold);
+    EXPECT_EQ(hold->since, time.now());
+    EXPECT_THAT(hold->reason, HasSubstr("\"n\""));
+    EXPECT_GT(n.catalogSeq, m.catalogSeq);
+
+    time.advance(secondUs);
+    m.catalogSeq = nodes.report(m).catalogSeq;
+    EXPECT_GT(m.catalogSeq, n.catalogSeq);
+    EXPECT_EQ(nodes.collectionHold()->since, hold->since);
+    nodes.allowCollection();
+    EXPECT_FALSE(nodes.collectionHold());
+    for (NodeReport* report : {&n, &m}) report->catalogSeq = nodes.report(*report).catalogSeq;
+    EXPECT_FALSE(nodes.collectionHold());
+
+    putBack();
+    EXPECT_EQ(nodes.collectionHold()->since, time.now()) << "it happened again";
+}
+
+TEST_P(NodesTest, ReportsOfManyNodesAtOnceAreAllKept) {
+    constexpr int count = 8, beats = 10;
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < count; ++i)
+        threads.emplace_back([&, i] {
+            NodeReport report = reportOf("n" + std::to_string(i));
+            for (int beat = 0; beat < beats; ++beat) {
+                const NodeVerdict verdict = nodes.report(report);
+                EXPECT_GT(verdict.catalogSeq, report.catalogSeq);
+                report.catalogSeq = verdict.catalogSeq;
+                nodes.reached(verdict.row);
+            }
+        });
+    threads.clear();
+    EXPECT_EQ(number("SELECT seq FROM vault"), count * beats);
+    EXPECT_FALSE(nodes.collectionHold());
+    EXPECT_EQ(number("SELECT COUNT(*) FROM stores WHERE state = 'up'"), count + 3);
+}
+
+TEST_P(NodesTest, ASweepRunsAtOnePlaceAtATime) {
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, std::nullopt));
+    EXPECT_FALSE(nodes.beginSweep("scrub", "w2", hourUs, std::nullopt));
+    EXPECT_TRUE(nodes.beginSweep("expired", "w2", hourUs, std::nullopt)) << "another sweep";
+    const auto runs = nodes.sweepRuns();
+    ASSERT_THAT(runs, SizeIs(2));
+    EXPECT_EQ(runs[0].name, "expired");
+    EXPECT_EQ(runs[0].holder, "w2");
+    EXPECT_EQ(runs[1].holder, "w1");
+    EXPECT_EQ(runs[1].finishedAt, std::nullopt);
+
+    nodes.endSweep({.name = "scrub", .error = "not its own", .holder = "w2"});
+    EXPECT_EQ(nodes.sweepRuns()[1].holder, "w1");
+    nodes.endSweep({.name = "scrub", .examined = 7, .changed = 3, .note = "n", .error = "e", .holder = "w1"});
+    const SweepRun run = nodes.sweepRuns()[1];
+    EXPECT_EQ(run.examined, 7);
+    EXPECT_EQ(run.changed, 3);
+    EXPECT_EQ(run.note, "n");
+    EXPECT_EQ(run.error, "e");
+    EXPECT_EQ(run.holder, "");
+    ASSERT_TRUE(run.startedAt && run.finishedAt);
+    EXPECT_LE(*run.startedAt, *run.finishedAt);
+    EXPECT_LT(std::abs(*run.finishedAt - systemNow()), 60 * secondUs);
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w2", hourUs, std::nullopt));
+}
+
+TEST_P(NodesTest, ASweepThatIsNotDueIsNotBegun) {
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, hourUs));
+    nodes.endSweep({.name = "scrub", .holder = "w1"});
+    EXPECT_FALSE(nodes.beginSweep("scrub", "w2", hourUs, hourUs));
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w2", hourUs, 0));
+    nodes.endSweep({.name = "scrub", .holder = "w2"});
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, std::nullopt)) << "somebody asked for it";
+}
+
+TEST_P(NodesTest, ALeaseOfTheDeadIsTakenOver) {
+    EXPECT_TRUE(nodes.beginSweep("scrub", "dead", 0, std::nullopt));
+    EXPECT_EQ(nodes.sweepRuns()[0].holder, "");
+    nodes.renewSweep("scrub", "dead", hourUs);
+    EXPECT_FALSE(nodes.beginSweep("scrub", "w", hourUs, std::nullopt));
+    nodes.renewSweep("scrub", "dead", 0);
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w", hourUs, std::nullopt));
+    nodes.renewSweep("scrub", "dead", hourUs);
+    nodes.endSweep({.name = "scrub", .changed = 9, .holder = "dead"});
+    EXPECT_EQ(nodes.sweepRuns()[0].holder, "w");
+    EXPECT_EQ(nodes.sweepRuns()[0].changed, 0);
+}
+
+TEST_P(NodesTest, OfManyThatBeginASweepOneDoes) {
+    std::atomic<int> begun = 0;
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+        threads.emplace_back(
+            [&, i] { begun += nodes.beginSweep("scrub", "w" + std::to_string(i), hourUs, std::nullopt) ? 1 : 0; });
+    threads.clear();
+    EXPECT_EQ(begun, 1);
+}
+
+CATALOG_SUITE(NodesTest);
+
+}  // namespace
+}  // namespace chunkvault::catalog
