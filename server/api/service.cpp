@@ -1,8 +1,8 @@
 #include "common/error/error.h"
+#include "common/process/version.h"
 #include "server/api/call.h"
 #include "server/api/handlers.h"
 #include "server/api/openapi.h"
-#include "server/api/version.h"
 
 namespace chunkvault::server {
 
@@ -23,7 +23,7 @@ bool databaseAnswers(Services& services) {
 
 void about(Services& services, Call& call) {
     call.sendJson(200, {{"name", "ChunkVault"},
-                        {"version", versionText},
+                        {"version", process::versionText},
                         {"chunk_size", services.settings.chunkSize},
                         {"registration", services.settings.registrationOpen ? "open" : "closed"}});
 }
