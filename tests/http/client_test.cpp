@@ -174,14 +174,15 @@ TEST(HttpClient, DoesNotAskAgainWhenAKeptConnectionIsOnlySlow) {
 }
 
 TEST(HttpClient, LeavesAConnectionAloneThatTheServerEndedOrWroteToUnasked) {
-    FakeServer server([](FakeServer::Peer& peer) {
+    const std::string unasked = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    FakeServer server([&](FakeServer::Peer& peer) {
         (void)peer.readRequest();
-        peer.send(okAnswer);
-        peer.send(peer.number == 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil" : "");
+        peer.send(std::string(okAnswer) + (peer.number == 0 ? unasked : ""));
         if (peer.number == 0) peer.awaitEnd();
     });
     Client client(local(server.port()));
     for (int i = 0; i < 4; ++i) EXPECT_EQ(client.ask({.target = "/"}).body, "ok");
+    EXPECT_EQ(server.connections(), 4u);
 }
 
 TEST(HttpClient, DropsConnectionsThatWereIdleForTooLong) {
