@@ -18,9 +18,10 @@
 #include "common/process/config.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
+#include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
+#include "common/process/version.h"
 #include "server/api/routes.h"
-#include "server/api/version.h"
 #include "server/auth/base64.h"
 #include "server/cache/local_cache.h"
 #include "server/embedded/local_stores.h"
@@ -36,6 +37,7 @@ namespace chunkvault::server {
 namespace {
 
 using process::Level;
+using process::versionText;
 
 constexpr std::chrono::seconds storeCheckInterval{10};
 
@@ -100,12 +102,6 @@ class DataFolder {
     int lock_ = -1;
 };
 
-process::Level levelOf(const std::string& name) {
-    if (name == "debug") return Level::debug;
-    if (name == "warning") return Level::warning;
-    return name == "error" ? Level::error : Level::info;
-}
-
 void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
     if (catalog.accounts.count() > 0) return;
     catalog.accounts.create({.username = "admin",
@@ -146,7 +142,7 @@ const char* textOf(ReplicaFault fault) {
 int run(const process::Config& config) {
     Settings settings(config);
     process::StopSignal stop;
-    process::Log log(stderr, levelOf(settings.logLevel));
+    process::Log log(stderr, process::levelOf(settings.logLevel));
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
 
@@ -263,17 +259,7 @@ int run(const process::Config& config) {
     const http::Router router(makeRoutes(services));
     http::Server server(router, settings.http, [&](const http::Exchange& exchange) {
         metrics.observe(exchange);
-        if (!settings.logRequests && exchange.error.empty()) return;
-        log.write(exchange.status >= 500 || exchange.truncated ? Level::warning : Level::info, "request",
-                  {{"request_id", exchange.requestId},
-                   {"method", http::toString(exchange.method)},
-                   {"route", exchange.route},
-                   {"status", exchange.status},
-                   {"bytes_in", static_cast<std::int64_t>(exchange.bytesIn)},
-                   {"bytes_out", static_cast<std::int64_t>(exchange.bytesOut)},
-                   {"ms", static_cast<double>(exchange.time.count()) / 1000},
-                   {"address", exchange.clientAddress},
-                   {"error", exchange.error}});
+        process::logRequest(log, exchange, settings.logRequests);
     });
     const std::string scheme = settings.http.tlsCert.empty() ? "http://" : "https://";
     const std::string url = scheme + settings.http.host + ':' + std::to_string(server.port());

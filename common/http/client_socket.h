@@ -1,5 +1,6 @@
-// The bytes of one accepted connection, plain or TLS. Used by the connection's thread; interrupt and endInput may come
-// from any other while the object lives.
+// The bytes of one connection, plain or TLS: of an accepted one, with the client at the other end; or, plain, of one
+// that Client has made. Used by the connection's thread; interrupt and endInput may come from any other while the
+// object lives.
 #pragma once
 
 #include <chrono>

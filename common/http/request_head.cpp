@@ -2,25 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 
 #include "common/error/error.h"
 #include "common/http/ascii.h"
+#include "common/http/head_fields.h"
 
 namespace chunkvault::http {
 
 namespace {
 
-// Sizes are added and compared as signed numbers elsewhere (off_t), so the upper half is refused here.
-constexpr auto maxLength = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-
 [[noreturn]] void refuse(const char* sentence) { throw Error(ErrorCode::badRequest, sentence); }
-
-std::string_view takeLine(std::string_view& block) {
-    const std::string_view line = block.substr(0, block.find("\r\n"));
-    block.remove_prefix(std::min(line.size() + 2, block.size()));
-    return line;
-}
 
 Method parseMethod(std::string_view name) {
     for (const Method method :
@@ -80,25 +71,6 @@ void parseRequestLine(RequestHead& head, std::string_view line, std::size_t maxT
         throw Error(ErrorCode::uriTooLong,
                     "The request target is too long: at most " + std::to_string(maxTargetBytes) + " bytes.");
     parseTarget(head);
-}
-
-Header parseHeader(std::string_view line) {
-    if (line.front() == ' ' || line.front() == '\t') refuse("A header is folded over two lines.");
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) refuse("A header line has no colon.");
-    const std::string_view name = line.substr(0, colon);
-    const std::string_view value = trim(line.substr(colon + 1));
-    if (!isToken(name)) refuse("A header's name holds a space or another character that is not allowed.");
-    if (!isFieldValue(value)) refuse("A header's value holds a control character.");
-    return {std::string(name), std::string(value)};
-}
-
-std::uint64_t parseContentLength(std::string_view text) {
-    std::uint64_t length = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-    if (error != std::errc() || end != text.data() + text.size() || length > maxLength)
-        refuse("Content-Length is not a number of bytes.");
-    return length;
 }
 
 // Everything that decides where this request ends and how the connection goes on.
@@ -168,7 +140,7 @@ RequestHead parseRequestHead(std::string_view block, std::size_t maxTargetBytes)
 std::optional<std::uint64_t> parseChunkSize(std::string_view line) {
     std::uint64_t size = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), size, 16);
-    if (error != std::errc() || size > maxLength) return std::nullopt;
+    if (error != std::errc() || size > maxBodyLength) return std::nullopt;
     line.remove_prefix(static_cast<std::size_t>(end - line.data()));
     if (line.empty()) return size;
     const bool extension = trim(line).starts_with(';') && isFieldValue(line);

@@ -21,6 +21,12 @@ const char* textOf(Level level) {
 
 }  // namespace
 
+Level levelOf(std::string_view name) noexcept {
+    if (name == "debug") return Level::debug;
+    if (name == "warning") return Level::warning;
+    return name == "error" ? Level::error : Level::info;
+}
+
 void Log::write(Level level, std::string_view event, std::initializer_list<Field> fields) {
     if (level < minimum_) return;
     wire::Json line = {{"time", toRfc3339(systemNow())}, {"level", textOf(level)}, {"event", event}};

@@ -13,6 +13,9 @@ namespace chunkvault::process {
 
 enum class Level { debug, info, warning, error };
 
+// By its name, as in LOG_LEVEL; info for anything else.
+[[nodiscard]] Level levelOf(std::string_view name) noexcept;
+
 struct Field {
     Field(std::string_view fieldName, std::string_view text) : name(fieldName), value(text) {}
     Field(std::string_view fieldName, const char* text) : name(fieldName), value(std::string_view(text)) {}

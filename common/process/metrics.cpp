@@ -83,8 +83,9 @@ Metrics::Seen Metrics::seen(const http::Exchange& exchange) {
     return seen_.emplace(Key(exchange.method, exchange.route, exchange.status), handles).first->second;
 }
 
-prometheus::Counter& Metrics::counter(const std::string& name, const std::string& help) {
-    return prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add({});
+prometheus::Counter& Metrics::counter(const std::string& name, const std::string& help,
+                                      const std::map<std::string, std::string>& labels) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add(labels);
 }
 
 void Metrics::gauge(const std::string& name, const std::string& help, std::function<double()> value) {

@@ -29,8 +29,9 @@ class Metrics {
     // bytes.
     void observe(const http::Exchange& exchange);
 
-    // Lives as long as the Metrics.
-    [[nodiscard]] prometheus::Counter& counter(const std::string& name, const std::string& help);
+    // Lives as long as the Metrics. Several of one name have different labels.
+    [[nodiscard]] prometheus::Counter& counter(const std::string& name, const std::string& help,
+                                               const std::map<std::string, std::string>& labels = {});
     // value is asked at each scrape, on the scraping thread, for as long as the Metrics lives.
     void gauge(const std::string& name, const std::string& help, std::function<double()> value);
 

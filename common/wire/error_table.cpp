@@ -2,7 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/wire/json.h"
+
 namespace chunkvault::wire {
+
+namespace {
+
+constexpr std::string_view typePrefix = "urn:chunkvault:error:";
+
+}  // namespace
 
 ErrorRow errorRow(ErrorCode code) noexcept {
     switch (code) {
@@ -50,12 +58,29 @@ ErrorRow errorRow(ErrorCode code) noexcept {
 
 std::string problemJson(const Error& error, std::string_view requestId) {
     const ErrorRow row = errorRow(error.code());
-    const nlohmann::json document = {{"type", "urn:chunkvault:error:" + std::string(row.name)},
+    const nlohmann::json document = {{"type", std::string(typePrefix) + std::string(row.name)},
                                      {"title", row.title},
                                      {"status", row.status},
                                      {"detail", error.publicMessage()},
                                      {"request_id", requestId}};
     return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::optional<ErrorCode> errorCodeOf(std::string_view name) noexcept {
+    for (int value = 0; value <= static_cast<int>(ErrorCode::internal); ++value)
+        if (const auto code = static_cast<ErrorCode>(value); errorRow(code).name == name) return code;
+    return std::nullopt;
+}
+
+std::optional<Error> parseProblem(std::string_view json) try {
+    const Json document = parseJson(json);
+    ObjectReader reader(document);
+    const std::string type = reader.string("type");
+    if (!type.starts_with(typePrefix)) return std::nullopt;
+    const auto code = errorCodeOf(std::string_view(type).substr(typePrefix.size()));
+    return code ? std::optional(Error(*code, reader.string("detail"))) : std::nullopt;
+} catch (const Error&) {
+    return std::nullopt;
 }
 
 }  // namespace chunkvault::wire

@@ -1,6 +1,7 @@
 // The one table between error codes and HTTP. Free of Qt and Poco.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,5 +20,10 @@ struct ErrorRow {
 // An application/problem+json document (RFC 9457): type "urn:chunkvault:error:<name>", title, status, detail,
 // request_id.
 [[nodiscard]] std::string problemJson(const Error& error, std::string_view requestId);
+
+// The opposite, for who has asked another program of the house: the code of the row with this name.
+[[nodiscard]] std::optional<ErrorCode> errorCodeOf(std::string_view name) noexcept;
+// Code and public message of a problem document; nullopt when it is none of ours.
+[[nodiscard]] std::optional<Error> parseProblem(std::string_view json);
 
 }  // namespace chunkvault::wire

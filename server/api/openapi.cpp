@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cctype>
 
+#include "common/process/version.h"
 #include "common/wire/json.h"
 #include "server/api/openapi_schemas.h"
 #include "server/api/routes.h"
-#include "server/api/version.h"
 
 namespace chunkvault::server {
 
@@ -68,7 +68,9 @@ std::string openApiDocument(std::string_view publicUrl) {
     const Json document = {
         {"openapi", "3.1.0"},
         {"info",
-         {{"title", "ChunkVault"}, {"version", versionText}, {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}}},
+         {{"title", "ChunkVault"},
+          {"version", process::versionText},
+          {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}}},
         {"servers", Json::array({{{"url", publicUrl}}})},
         {"paths", std::move(paths)},
         {"components",

@@ -1,9 +1,9 @@
 #include "common/error/error.h"
+#include "common/process/version.h"
 #include "server/api/call.h"
 #include "server/api/handlers.h"
 #include "server/api/openapi.h"
 #include "server/api/readiness.h"
-#include "server/api/version.h"
 
 namespace chunkvault::server {
 
@@ -24,7 +24,7 @@ bool databaseAnswers(Services& services) {
 
 void about(Services& services, Call& call) {
     call.sendJson(200, {{"name", "ChunkVault"},
-                        {"version", versionText},
+                        {"version", process::versionText},
                         {"chunk_size", services.settings.chunkSize},
                         {"registration", services.settings.registrationOpen ? "open" : "closed"}});
 }

@@ -24,6 +24,8 @@ constexpr Timestamp roomAgeUs = secondUs;
 
 const std::string markerPath = "vault.json";
 const std::string markerTemporaryPath = "tmp/vault.json";
+const std::string catalogSeqPath = "catalog_seq";
+const std::string catalogSeqTemporaryPath = "tmp/catalog_seq";
 const std::string chunksFolder = "chunks";
 const std::string trashFolder = "trash";
 const std::string temporaryFolder = "tmp";
@@ -107,6 +109,22 @@ std::string newUuid() {
         text += digits[bytes[i] & 15];
     }
     return text;
+}
+
+std::int64_t readCatalogSeq(Disk& disk) {
+    constexpr std::size_t mostBytes = 32;
+    std::string text(mostBytes, '\0');
+    try {
+        const auto file = disk.open(catalogSeqPath);
+        if (file == nullptr) return 0;
+        text.resize(file->read(0, text));
+    } catch (const Error&) {
+        return 0;
+    }
+    std::int64_t seq = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seq);
+    const bool whole = failure == std::errc() && std::string_view(end, text.data() + text.size()) == "\n";
+    return whole && seq > 0 ? seq : 0;
 }
 
 StoreIdentity readMarker(Disk& disk) {
@@ -246,6 +264,8 @@ StoreIdentity DiskChunkStore::format(Disk& disk, const std::string& vaultId, con
 
 bool DiskChunkStore::isFormatted(Disk& disk) { return disk.stat(markerPath).has_value(); }
 
+StoreIdentity DiskChunkStore::identityOf(Disk& disk) { return readMarker(disk); }
+
 std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
                                                      std::uint64_t reserveBytes) {
     requireLock(*disk);
@@ -259,7 +279,11 @@ std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk,
 }
 
 DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes)
-    : disk_(std::move(disk)), identity_(std::move(identity)), reserveBytes_(reserveBytes) {}
+    : disk_(std::move(disk)),
+      identity_(std::move(identity)),
+      reserveBytes_(reserveBytes),
+      catalogSeq_(readCatalogSeq(*disk_)),
+      writtenCatalogSeq_(catalogSeq_) {}
 
 void DiskChunkStore::put(const Chunk& chunk, Generation generation) {
     const PutItem item{chunk, generation};
@@ -362,13 +386,34 @@ void DiskChunkStore::takeBack(const ChunkId& id, Generation from, Generation to)
     }
 }
 
-Chunk DiskChunkStore::get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) {
-    assert(size <= buffer.capacity());
-    const auto copy = find(id);
+std::unique_ptr<DiskFile> DiskChunkStore::openCopy(const ChunkId& id, std::uint64_t size) {
+    auto copy = find(id);
     if (!copy) throw missing(id);
     const std::uint64_t found = copy->file->stat().sizeBytes;
     if (found != size) throw corrupt(id, std::to_string(found) + " bytes instead of " + std::to_string(size));
-    if (copy->file->read(0, buffer.span().first(size)) != size) throw corrupt(id, "it became shorter");
+    return std::move(copy->file);
+}
+
+void DiskChunkStore::noteCatalogSeq(std::int64_t seq, Timestamp now) {
+    const std::lock_guard lock(catalogSeqMutex_);
+    if (seq > catalogSeq_) catalogSeq_ = seq;
+    const bool due =
+        !catalogSeqWrittenAt_ || now - *catalogSeqWrittenAt_ >= catalogSeqAgeUs || now < *catalogSeqWrittenAt_;
+    if (catalogSeq_ == writtenCatalogSeq_ || !due) return;
+    requireMarker();
+    disk_->unlink(catalogSeqTemporaryPath);
+    TemporaryFile file(*disk_, catalogSeqTemporaryPath, std::to_string(catalogSeq_) + '\n');
+    file.sync();
+    file.renameTo(catalogSeqPath);
+    disk_->syncFolder("");
+    writtenCatalogSeq_ = catalogSeq_;
+    catalogSeqWrittenAt_ = now;
+}
+
+Chunk DiskChunkStore::get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) {
+    assert(size <= buffer.capacity());
+    const auto file = openCopy(id, size);
+    if (file->read(0, buffer.span().first(size)) != size) throw corrupt(id, "it became shorter");
     auto chunk = Chunk::verify(id, std::move(buffer), size);
     if (!chunk) throw corrupt(id, "its hash is another");
     return std::move(*chunk);
@@ -492,8 +537,7 @@ void DiskChunkStore::requireRoom(std::uint64_t bytes) {
     const std::lock_guard lock(roomMutex_);
     const Timestamp now = systemNow();
     if (roomBytes_ < bytes || now - roomAskedAt_ > roomAgeUs) {
-        const std::uint64_t freeBytes = disk_->space().freeBytes;
-        roomBytes_ = freeBytes > reserveBytes_ ? freeBytes - reserveBytes_ : 0;
+        roomBytes_ = roomBytes(disk_->space());
         roomAskedAt_ = now;
     }
     if (roomBytes_ < bytes)

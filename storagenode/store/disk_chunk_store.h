@@ -6,6 +6,7 @@
 //   records/              room for self-describing records
 //   trash/<hex>.<g>       removed at generation g; <hex>.bad-<n>: set aside as bad. Kept until purgeTrash.
 //   tmp/                  files being written; emptied at every open
+//   catalog_seq           a number in decimal: see noteCatalogSeq
 //
 // A put checks no hash: it takes a Chunk, whose bytes were hashed in this process when they arrived and cannot change
 // since. Bytes from another process become a Chunk only by hashing, so that each process checks once, as does each
@@ -50,6 +51,9 @@ class DiskChunkStore final : public MaintainedStore {
     // Whether the folder has a marker, good or not.
     [[nodiscard]] static bool isFormatted(Disk& disk);
 
+    // What the folder's marker says. Throws unavailable when there is none, conflict when it cannot be read.
+    [[nodiscard]] static StoreIdentity identityOf(Disk& disk);
+
     // Keeps the folder locked until destroyed. Refuses writes that would leave less than reserveBytes free.
     // Throws unavailable when there is no marker, conflict when it names another vault, cannot be read, or another
     // process uses the folder.
@@ -70,6 +74,18 @@ class DiskChunkStore final : public MaintainedStore {
     [[nodiscard]] std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override;
     FileTotals purgeTrash(Timestamp removedBefore) override;
 
+    // The copy as it lies on the disk, not verified: for who passes the bytes on to somebody who does. Throws
+    // chunkMissing, and chunkCorrupt when it is not size bytes long.
+    [[nodiscard]] std::unique_ptr<DiskFile> openCopy(const ChunkId& id, std::uint64_t size);
+
+    // The highest of the catalog's sequence numbers that this store was told, so that a catalog that was put back to an
+    // earlier state is noticed. It is written to the disk at most once in catalogSeqAgeUs: after a crash it may be that
+    // much behind. 0: never told, or what is on the disk cannot be read.
+    [[nodiscard]] std::int64_t catalogSeq() const { return catalogSeq_; }
+    // Throws as a writing call; what could not be written is written at a later call.
+    void noteCatalogSeq(std::int64_t seq, Timestamp now);
+    static constexpr Timestamp catalogSeqAgeUs = 30 * secondUs;
+
     // Looks at every file: for a store of a million chunks, seconds.
     [[nodiscard]] FileTotals count();
 
@@ -77,6 +93,10 @@ class DiskChunkStore final : public MaintainedStore {
     void requireMarker();
     [[nodiscard]] DiskSpace space() { return disk_->space(); }
     [[nodiscard]] std::uint64_t reserveBytes() const { return reserveBytes_; }
+    // What is free above the reserve.
+    [[nodiscard]] std::uint64_t roomBytes(const DiskSpace& space) const {
+        return space.freeBytes > reserveBytes_ ? space.freeBytes - reserveBytes_ : 0;
+    }
 
   private:
     // Which chunks of one of the 256 folders have a generation above 1: read from the disk when first asked, then kept.
@@ -114,6 +134,11 @@ class DiskChunkStore final : public MaintainedStore {
     ChunkClaims claims_;
     std::array<LaterGenerations, 256> later_;
     std::atomic<std::uint64_t> lastTemporary_ = 0;
+
+    std::atomic<std::int64_t> catalogSeq_;
+    std::mutex catalogSeqMutex_;
+    std::int64_t writtenCatalogSeq_;                // 0: never
+    std::optional<Timestamp> catalogSeqWrittenAt_;  // by this object
 
     std::mutex roomMutex_;
     std::uint64_t roomBytes_ = 0;  // above the reserve when last asked, less what was written since

@@ -286,6 +286,61 @@ TEST_F(DiskChunkStoreTest, MakesAgainTheFoldersThatABackupLeftOutForBeingEmpty) 
     EXPECT_TRUE(store_->remove(chunk.id(), 1));
 }
 
+TEST_F(DiskChunkStoreTest, RemembersTheHighestCatalogSequenceNumberItWasTold) {
+    constexpr Timestamp start = 1'800'000'000 * secondUs;
+    const path file = folder_ / "catalog_seq";
+    EXPECT_EQ(store_->catalogSeq(), 0);
+    store_->noteCatalogSeq(0, start);
+    EXPECT_FALSE(std::filesystem::exists(file));
+    store_->noteCatalogSeq(7, start);
+    EXPECT_EQ(contentOf(file), "7\n") << "the first is written at once";
+    store_->noteCatalogSeq(9, start + DiskChunkStore::catalogSeqAgeUs - 1);
+    store_->noteCatalogSeq(3, start + DiskChunkStore::catalogSeqAgeUs - 1);
+    EXPECT_EQ(store_->catalogSeq(), 9);
+    EXPECT_EQ(contentOf(file), "7\n") << "the next ones not more often than needed";
+    store_->noteCatalogSeq(3, start + DiskChunkStore::catalogSeqAgeUs);
+    EXPECT_EQ(contentOf(file), "9\n");
+    open();
+    EXPECT_EQ(store_->catalogSeq(), 9);
+    store_->noteCatalogSeq(10, start);
+    EXPECT_EQ(contentOf(file), "10\n");
+    EXPECT_THAT(filesIn(folder_ / "tmp"), IsEmpty());
+    EXPECT_EQ(store_->count().files, 0u);
+}
+
+TEST_F(DiskChunkStoreTest, TakesADamagedCatalogSequenceNumberForNone) {
+    for (const char* const bad : {"", "7", "x\n", "-7\n", "7 \n", "7\n7\n", "99999999999999999999\n"}) {
+        overwrite(folder_ / "catalog_seq", bad);
+        open();
+        EXPECT_EQ(store_->catalogSeq(), 0) << bad;
+    }
+    store_->noteCatalogSeq(8, systemNow());
+    open();
+    EXPECT_EQ(store_->catalogSeq(), 8);
+}
+
+TEST_F(DiskChunkStoreTest, DoesNotWriteTheCatalogSequenceNumberToAFolderWithoutItsMarker) {
+    const std::string marker = contentOf(folder_ / "vault.json");
+    std::filesystem::remove(folder_ / "vault.json");
+    EXPECT_EQ(codeOf([&] { store_->noteCatalogSeq(5, 0); }), ErrorCode::unavailable);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "catalog_seq"));
+    EXPECT_EQ(store_->catalogSeq(), 5);
+    overwrite(folder_ / "vault.json", marker);
+    store_->noteCatalogSeq(5, 0);
+    EXPECT_EQ(contentOf(folder_ / "catalog_seq"), "5\n");
+}
+
+TEST_F(DiskChunkStoreTest, OpensACopyForReadingUnverifiedIfItsLengthIsRight) {
+    const Chunk chunk = chunkOf("as it lies");
+    EXPECT_EQ(codeOf([&] { (void)store_->openCopy(chunk.id(), 10); }), ErrorCode::chunkMissing);
+    store_->put(chunk, 1);
+    EXPECT_EQ(codeOf([&] { (void)store_->openCopy(chunk.id(), 11); }), ErrorCode::chunkCorrupt);
+    overwrite(plainFile(chunk), "changed it");
+    std::string read(10, '\0');
+    EXPECT_EQ(store_->openCopy(chunk.id(), 10)->read(0, read), 10u);
+    EXPECT_EQ(read, "changed it");
+}
+
 TEST_F(DiskChunkStoreTest, SurvivesAFileThatVanishedBehindItsBack) {
     const Chunk chunk = chunkOf("vanishing");
     store_->put(chunk, 2);
