@@ -154,7 +154,7 @@ int run(const process::Config& config) {
     makeFirstAccount(catalog, passwords, settings);
     catalog.uploads.endIntakes();
 
-    LocalStores local(catalog.chunks, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
+    LocalStores local(catalog, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
                       [&](const std::string& node, const std::string& what) {
                           log.write(Level::warning, "store_unusable", {{"node", node}, {"what", what}});
                       });

@@ -9,11 +9,11 @@ namespace chunkvault::server {
 
 using storagenode::DiskChunkStore;
 
-LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes,
+LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
                          std::size_t quorum, Warn warn)
-    : chunks_(chunks), reserveBytes_(reserveBytes), warn_(std::move(warn)) {
-    const std::string vaultId = chunks_.vaultId();
-    const auto known = chunks_.stores();
+    : nodes_(catalog.nodes), reserveBytes_(reserveBytes), warn_(std::move(warn)) {
+    const std::string vaultId = catalog.chunks.vaultId();
+    const auto known = catalog.chunks.stores(false);
     std::size_t usable = 0;
     for (std::size_t i = 0; i < paths.size(); ++i) {
         Local local;
@@ -22,12 +22,15 @@ LocalStores::LocalStores(catalog::Chunks& chunks, const std::vector<std::string>
         const auto before = std::ranges::find(known, local.nodeId, &catalog::Store::nodeId);
         if (before != known.end()) local.row = before->row;
         try {
+            if (before != known.end() && before->state == catalog::StoreState::removed)
+                throw Error(ErrorCode::unavailable, local.path + " was removed from this vault.");
             open(local, vaultId, before != known.end(), reserveBytes);
             ++usable;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::conflict) throw;  // another server's, or another vault's
             local.problem = error.publicMessage();
-            if (before != known.end()) chunks_.setStoreState(local.row, catalog::StoreState::down);
+            if (before != known.end() && before->state != catalog::StoreState::removed)
+                catalog.chunks.setStoreState(local.row, catalog::StoreState::down);
             warn_(local.nodeId, error.what());
         }
         stores_.push_back(std::move(local));
@@ -60,8 +63,21 @@ void LocalStores::open(Local& local, const std::string& vaultId, bool knownBefor
         throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId +
                                              ", but stands in the place of " + local.nodeId +
                                              " in STORAGE_PATHS. Put the folders into their old order.");
-    local.row =
-        chunks_.registerStore({local.nodeId, identity.storeId, local.nodeId, "", local.capacityBytes, local.freeBytes});
+    report(local);
+}
+
+void LocalStores::report(Local& local) {
+    local.row = nodes_
+                    .report({.nodeId = local.nodeId,
+                             .storeId = local.store->identity().storeId,
+                             .zone = local.nodeId,
+                             .url = "",
+                             .capacityBytes = local.capacityBytes,
+                             .freeBytes = local.freeBytes,
+                             .mounted = false,
+                             .catalogSeq = 0,
+                             .problem = local.problem})
+                    .row;
 }
 
 std::vector<worker::LiveStore> LocalStores::live() const {
@@ -105,13 +121,15 @@ bool LocalStores::check() {
         } catch (const Error& error) {
             local.problem = error.publicMessage();
         }
+        try {
+            report(local);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::conflict) throw;
+            local.problem = error.publicMessage();  // it was removed meanwhile
+        }
         changed =
             changed || before.empty() != local.problem.empty() || acceptedBefore != (local.freeBytes > reserveBytes_);
         if (before.empty() && !local.problem.empty()) warn_(local.nodeId, local.problem);
-        if (before.empty() != local.problem.empty())
-            chunks_.setStoreState(local.row,
-                                  local.problem.empty() ? catalog::StoreState::up : catalog::StoreState::down);
-        if (local.problem.empty()) chunks_.reportSpace(local.row, local.capacityBytes, local.freeBytes);
     }
     return changed;
 }

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "database/catalog/chunks.h"
+#include "database/catalog/catalog.h"
 #include "server/storage/replicated_chunk_store.h"
 #include "storagenode/store/disk_chunk_store.h"
 #include "worker/jobs/stores.h"
@@ -25,7 +25,7 @@ class LocalStores {
     // Formats folders that this vault has never used; opens the others. A folder that was used but has lost its marker
     // is left alone: its disk is not mounted, or it was replaced (see format). Throws Error when another server uses
     // one of them, or fewer than quorum can be used.
-    LocalStores(catalog::Chunks& chunks, const std::vector<std::string>& paths, std::int64_t reserveBytes,
+    LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
                 std::size_t quorum, Warn warn);
 
     [[nodiscard]] std::vector<worker::LiveStore> live() const;
@@ -51,8 +51,9 @@ class LocalStores {
         std::int64_t capacityBytes = 0, freeBytes = 0;
     };
     void open(Local& local, const std::string& vaultId, bool knownBefore, std::int64_t reserveBytes);
+    void report(Local& local);
 
-    catalog::Chunks& chunks_;
+    catalog::Nodes& nodes_;
     const std::int64_t reserveBytes_;
     const Warn warn_;
     mutable std::mutex mutex_;
