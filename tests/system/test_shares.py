@@ -345,6 +345,32 @@ def test_what_leaves_a_shared_folder_is_not_shared_any_more(world, guest, folder
     assert fetch(guest, folder["token"], f"/files/{folder['inside']}/download").content == b"inside"
 
 
+def test_what_was_listed_before_follows_every_change(world, guest, folder):
+    owner, token, path = world.owner, folder["token"], f"/files?folder_id={folder['below']}"
+
+    def seen():
+        listed = [[item["filename"] for item in fetch(guest, token, path).json()["items"]] for _ in range(2)]
+        info = [owner.info(folder["deep"])["path"] for _ in range(2)]
+        versions = [len(owner.get(f"/files/{folder['deep']}/versions").json()["items"]) for _ in range(2)]
+        assert (listed[0], info[0], versions[0]) == (listed[1], info[1], versions[1])
+        return listed[0], info[0], versions[0]
+
+    assert seen() == (["deep"], "/top/below/deep", 1)
+    owner.patch(f"/files/{folder['deep']}", {"filename": "renamed"})
+    assert seen() == (["renamed"], "/top/below/renamed", 1)
+    owner.patch(f"/files/{folder['top']}", {"filename": "above"})
+    assert seen() == (["renamed"], "/above/below/renamed", 1)
+    owner.upload_multipart("renamed", b"new", folder_id=folder["below"])
+    assert seen() == (["renamed"], "/above/below/renamed", 2)
+    owner.upload_multipart("another", b"new", folder_id=folder["below"])
+    assert seen() == (["another", "renamed"], "/above/below/renamed", 2)
+    owner.delete(f"/files/{folder['deep']}")
+    assert [item["filename"] for item in fetch(guest, token, path).json()["items"]] == ["another"]
+    (share,) = owner.get("/shares").json()["items"]
+    owner.delete(f"/shares/{share['share_id']}")
+    refused(fetch(guest, token, path), 404, "not_found")
+
+
 def test_a_limited_shared_folder_counts_each_file(shared_vault, world, folder):
     token = world.share(folder["top"], max_downloads=1)["share_token"]
     guest = shared_vault.client()
