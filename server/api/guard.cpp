@@ -43,6 +43,11 @@ void requireSession(const Call& call) {
         throw Error(ErrorCode::forbidden, "An API token cannot do this. Sign in with user name and password.");
 }
 
+void requireAdmin(const Call& call) {
+    if (call.user().role != catalog::Role::admin)
+        throw Error(ErrorCode::forbidden, "Only administrators may do this.");
+}
+
 void requireUpload(Services& services, Call& call, std::string_view token) {
     if (!looksLikeUploadToken(token)) requireUser(services, call, token, false);
     catalog::Upload upload = services.catalog.uploads.get(idParam<catalog::UploadId>(call, "id"));
@@ -77,8 +82,12 @@ void authorise(Services& services, Guard guard, Call& call) {
             break;
         case Guard::admin:
             requireUser(services, call, token, false);
-            if (call.user().role != catalog::Role::admin)
-                throw Error(ErrorCode::forbidden, "Only administrators may do this.");
+            requireAdmin(call);
+            break;
+        case Guard::adminSession:
+            requireUser(services, call, token, false);
+            requireAdmin(call);
+            requireSession(call);
             break;
         case Guard::upload: requireUpload(services, call, token); break;
     }

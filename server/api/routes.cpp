@@ -40,11 +40,11 @@ constexpr ApiRoute table[] = {
 
     // Administration
     {Method::get,   "/admin/users",               admin, listUsers,       "Users by name; q filters",       "", 200, "UserList"},
-    {Method::post,  "/admin/users",               admin, createUser,      "Make a user",                    "NewUser", 201, "User"},
+    {Method::post,  "/admin/users",               adminSession, createUser,    "Make a user",              "NewUser", 201, "User"},
     {Method::get,   "/admin/users/{id}",          admin, getUser,         "One user",                       "", 200, "User"},
-    {Method::patch, "/admin/users/{id}",          admin, changeUser,      "Enable, disable, set role and quota", "UserChange", 200, "User"},
-    {Method::del,   "/admin/users/{id}",          admin, deleteUser,      "Delete a user with all files",   "", 204, ""},
-    {Method::post,  "/admin/users/{id}/password", admin, resetPassword,   "Set a user's password",          "ResetPassword", 204, ""},
+    {Method::patch, "/admin/users/{id}",          adminSession, changeUser,    "Enable, disable, set role and quota", "UserChange", 200, "User"},
+    {Method::del,   "/admin/users/{id}",          adminSession, deleteUser,    "Delete a user with all files", "", 204, ""},
+    {Method::post,  "/admin/users/{id}/password", adminSession, resetPassword, "Set a user's password",    "ResetPassword", 204, ""},
     {Method::get,   "/admin/storage",             admin, storageOverview, "Stores, copies and what is at risk", "", 200, "Storage"},
     {Method::post,  "/admin/sweeps/{name}",       admin, runSweep,        "Run one sweep now",              "", 200, "SweepReport"},
 
@@ -121,6 +121,7 @@ std::string_view guardName(Guard guard) {
         case session: return "session";
         case passwordChange: return "password_change";
         case admin: return "admin";
+        case adminSession: return "admin_session";
         case upload: break;
     }
     return "upload";

@@ -18,6 +18,7 @@ enum class Guard {
     session,         // a login: what an API token must not do
     passwordChange,  // a login, even one that must change its password first
     admin,           // a user with the role admin
+    adminSession,    // a login with the role admin: what governs accounts
     upload,          // the upload's own token, or its owner
 };
 

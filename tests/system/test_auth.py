@@ -346,10 +346,20 @@ def test_a_read_only_api_token_reads(shared_vault, world):
                                                 ("DELETE", "/auth/tokens/1", None), ("POST", "/auth/logout", None),
                                                 ("DELETE", "/auth/sessions/1", None),
                                                 ("POST", "/auth/password",
-                                                 {"current_password": PASSWORD, "new_password": "x" * 9})])
-def test_an_api_token_cannot_govern_the_account(world, method, path, body):
-    token = world.api_token()["token"]
+                                                 {"current_password": PASSWORD, "new_password": "x" * 9}),
+                                                ("POST", "/admin/users", {"username": "by-token", "password": PASSWORD}),
+                                                ("PATCH", "/admin/users/{own}", {"quota": 0}),
+                                                ("PATCH", "/admin/users/{other}", {"state": "disabled"}),
+                                                ("DELETE", "/admin/users/{own}", None),
+                                                ("DELETE", "/admin/users/{other}", None),
+                                                ("POST", "/admin/users/{own}/password", {"password": "x" * 9}),
+                                                ("POST", "/admin/users/{other}/password", {"password": "x" * 9})])
+def test_an_api_token_cannot_govern_the_account(shared_vault, method, path, body):
+    world = World(shared_vault, "admin")  # who may do all of it with a login
+    token, path = world.api_token()["token"], path.format(own=world.owner.user_id, other=world.other_user())
+    before = world.owner.get("/admin/users?limit=1000", token=token).json()  # it may read
     refused(world.owner.call(method, path, json=body, token=token), 403, "forbidden")
+    assert world.owner.get("/admin/users?limit=1000").json() == before
 
 
 def test_an_api_token_says_when_it_ends(world):

@@ -9,8 +9,9 @@ from vault import PASSWORD
 
 pytestmark = pytest.mark.isolation
 
-GUARDS = {"open", "user", "session", "password_change", "admin", "upload"}
-SESSION_GUARDS = {"session", "password_change"}
+GUARDS = {"open", "user", "session", "password_change", "admin", "admin_session", "upload"}
+SESSION_GUARDS = {"session", "password_change", "admin_session"}
+ADMIN_GUARDS = {"admin", "admin_session"}
 # They sign the asker in, with what is in the request.
 SIGN_IN = {"POST /auth/login", "POST /auth/refresh"}
 STRANGER = "stranger"
@@ -18,7 +19,7 @@ STRANGER = "stranger"
 
 @pytest.fixture
 def world(shared_vault, operation, guard):
-    return World(shared_vault, "admin" if guard == "admin" else "user")
+    return World(shared_vault, "admin" if guard in ADMIN_GUARDS else "user")
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_by_another_account(shared_vault, world, guard, operation, stranger):
     answer = request.send(stranger)
     if operation in ("POST /auth/password", "POST /auth/logout"):
         assert answer.status_code == 204  # of the stranger's own account
-    elif guard == "admin":
+    elif guard in ADMIN_GUARDS:
         assert (answer.status_code, type_of(answer)) == (403, "forbidden")
     elif "{" in operation:
         assert (answer.status_code, type_of(answer)) == (404, "not_found")
@@ -110,6 +111,16 @@ def test_by_a_token_that_can_only_read(shared_vault, world, guard, operation):
         assert (answer.status_code, type_of(answer)) == (403, "forbidden")
     else:
         assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_by_a_token_that_may_write(shared_vault, world, guard, operation):
+    request = ask(world, operation)
+    answer = request.send(world.owner, token=world.api_token()["token"])
+    if guard in SESSION_GUARDS:
+        assert (answer.status_code, type_of(answer)) == (403, "forbidden")
+    else:
+        assert answer.ok, answer.text
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
