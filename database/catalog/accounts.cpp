@@ -225,29 +225,19 @@ Timestamp Accounts::changePassword(UserId user, Timestamp seenChangedAt, std::st
     return changedAt;
 }
 
-void Accounts::setState(UserId user, UserState state) {
-    assert(state != UserState::deleting);
-    const bool enable = state == UserState::active;
+void Accounts::change(UserId user, const UserChange& change) {
+    assert(change.state != UserState::deleting);
+    const bool disables = change.state == UserState::disabled;
     database_.write([&](Session& session) {
-        const User before = enable ? lockUser(session, user) : lockToDemote(session, user);
-        if (before.state == UserState::deleting) throw Error(ErrorCode::conflict, "This account is being deleted.");
-        session.execute("UPDATE users SET state = $1, seq = seq + 1 WHERE id = $2",
-                        {enable ? "active" : "disabled", user});
-        if (!enable) deleteSessions(session, user, std::nullopt);
-    });
-}
-
-void Accounts::setRole(UserId user, Role role) {
-    database_.write([&](Session& session) {
-        (void)(role == Role::admin ? lockUser(session, user) : lockToDemote(session, user));
-        session.execute("UPDATE users SET role = $1 WHERE id = $2", {textOf(role), user});
-    });
-}
-
-void Accounts::setQuota(UserId user, std::optional<std::int64_t> quota) {
-    database_.write([&](Session& session) {
-        (void)lockUser(session, user);
-        session.execute("UPDATE users SET quota = $1 WHERE id = $2", {quota, user});
+        const bool demotes = disables || change.role == Role::user;
+        const User before = demotes ? lockToDemote(session, user) : lockUser(session, user);
+        if (before.state == UserState::deleting)
+            throw Error(ErrorCode::conflict, "This account is being deleted and cannot be changed.");
+        const UserState state = change.state.value_or(before.state);
+        session.execute("UPDATE users SET role = $1, state = $2, quota = $3, seq = seq + $4 WHERE id = $5",
+                        {textOf(change.role.value_or(before.role)), state == UserState::active ? "active" : "disabled",
+                         change.quota.value_or(before.quota), change.state ? 1 : 0, user});
+        if (disables) deleteSessions(session, user, std::nullopt);
     });
 }
 

@@ -20,6 +20,13 @@ struct NewUser {
     bool mustChangePassword = false;
 };
 
+// What is to be changed of a user; nullopt: stays.
+struct UserChange {
+    std::optional<Role> role = {};
+    std::optional<UserState> state = {};  // active or disabled
+    std::optional<std::optional<std::int64_t>> quota = {};
+};
+
 // Who is asking, read from SQL with every request.
 struct Access {
     User user;
@@ -54,11 +61,9 @@ class Accounts {
     // been changed since: unauthorized. Returns the new passwordChangedAt.
     Timestamp changePassword(UserId user, Timestamp seenChangedAt, std::string_view passwordHash,
                              std::optional<SessionId> keep);
-    // Disabling ends all sessions and refuses everything else of the account at once. Throws notFound; conflict for the
-    // last active admin.
-    void setState(UserId user, UserState state);
-    void setRole(UserId user, Role role);                           // throws conflict for the last active admin
-    void setQuota(UserId user, std::optional<std::int64_t> quota);  // throws notFound
+    // All of it or, when it throws, nothing. Disabling ends all sessions and refuses everything else of the account at
+    // once. Throws notFound; conflict for the last active admin and when the account is being deleted.
+    void change(UserId user, const UserChange& change);
     // state becomes deleting, sessions, tokens, shares and uploads end, the tree goes to purging; deleteStep finishes
     // it.
     void beginDelete(UserId user);  // throws conflict for the last active admin

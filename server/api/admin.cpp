@@ -69,18 +69,14 @@ void changeUser(Services& services, Call& call) {
     const catalog::User user = existing(services, call);
     const Json document = call.json();
     ObjectReader body(document);
+    catalog::UserChange change;
     const auto state = body.oneOf("state", {"active", "disabled"}, "");
     const auto role = body.oneOf("role", {"user", "admin"}, "");
-    const bool changesQuota = body.mentions("quota");
-    const auto quota = body.maybeInteger("quota", 0, INT64_MAX);
+    if (body.mentions("quota")) change.quota = body.maybeInteger("quota", 0, INT64_MAX);
     body.finish();
-    auto& accounts = services.catalog.accounts;
-    if (user.state == catalog::UserState::deleting)
-        throw Error(ErrorCode::conflict, "This account is being deleted and cannot be changed.");
-    if (!role.empty()) accounts.setRole(user.id, role == "admin" ? catalog::Role::admin : catalog::Role::user);
-    if (!state.empty())
-        accounts.setState(user.id, state == "active" ? catalog::UserState::active : catalog::UserState::disabled);
-    if (changesQuota) accounts.setQuota(user.id, quota);
+    if (!state.empty()) change.state = state == "active" ? catalog::UserState::active : catalog::UserState::disabled;
+    if (!role.empty()) change.role = role == "admin" ? catalog::Role::admin : catalog::Role::user;
+    services.catalog.accounts.change(user.id, change);
     getUser(services, call);
 }
 

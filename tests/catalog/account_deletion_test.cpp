@@ -49,7 +49,7 @@ TEST_P(AccountDeletionTest, NothingOfTheAccountWorksFromTheFirstMoment) {
     for (const FileId id : {a, f, thrown})
         EXPECT_EQ(errorOf([&] { (void)tree.get(user, id, true); }), ErrorCode::notFound);
     EXPECT_EQ(errorOf([&] { folder(root, "new"); }), ErrorCode::notFound);
-    EXPECT_EQ(errorOf([&] { accounts.setState(user, UserState::active); }), ErrorCode::conflict);
+    EXPECT_EQ(errorOf([&] { accounts.change(user, {.state = UserState::active}); }), ErrorCode::conflict);
     EXPECT_EQ(errorOf([&] { accounts.openSession(user, madeAt, hash("x"), "", "", 0); }), ErrorCode::unauthorized);
     EXPECT_EQ(errorOf([&] { accounts.createApiToken(user, "x", hash("x"), false, std::nullopt); }),
               ErrorCode::notFound);

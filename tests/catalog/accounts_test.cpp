@@ -169,7 +169,7 @@ TEST_P(AccountsTest, WhoeverShowedTheFormerPasswordGetsNothingByIt) {
 TEST_P(AccountsTest, ADisabledUserIsRefusedEverywhereAtOnce) {
     const SessionId session = open(user, "refresh");
     accounts.createApiToken(user, "token", hash("api"), false, std::nullopt);
-    EXPECT_EQ(changesOf([&] { accounts.setState(user, UserState::disabled); }), 1);
+    EXPECT_EQ(changesOf([&] { accounts.change(user, {.state = UserState::disabled}); }), 1);
     EXPECT_EQ(accounts.find(user)->state, UserState::disabled);
     EXPECT_FALSE(accounts.resolveSession(session));
     EXPECT_FALSE(accounts.resolveApiToken(hash("api")));
@@ -177,40 +177,65 @@ TEST_P(AccountsTest, ADisabledUserIsRefusedEverywhereAtOnce) {
               ErrorCode::unauthorized);
     EXPECT_EQ(errorOf([&] { open(user, "another"); }), ErrorCode::unauthorized);
 
-    EXPECT_EQ(changesOf([&] { accounts.setState(user, UserState::active); }), 1);
+    EXPECT_EQ(changesOf([&] { accounts.change(user, {.state = UserState::active}); }), 1);
     EXPECT_FALSE(accounts.resolveSession(session));
     EXPECT_TRUE(accounts.resolveApiToken(hash("api")));
-    EXPECT_EQ(errorOf([&] { accounts.setState(UserId{987654}, UserState::disabled); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.change(UserId{987654}, {.state = UserState::disabled}); }), ErrorCode::notFound);
 }
 
 TEST_P(AccountsTest, RoleAndQuotaCanBeChanged) {
-    accounts.setRole(user, Role::admin);
+    accounts.change(user, {.role = Role::admin});
     EXPECT_EQ(accounts.find(user)->role, Role::admin);
     for (const std::optional<std::int64_t> quota :
          {std::optional<std::int64_t>(0), std::optional<std::int64_t>(1000), std::optional<std::int64_t>()}) {
-        accounts.setQuota(user, quota);
+        accounts.change(user, {.quota = quota});
         EXPECT_EQ(accounts.find(user)->quota, quota);
     }
-    EXPECT_EQ(errorOf([&] { accounts.setRole(UserId{987654}, Role::user); }), ErrorCode::notFound);
-    EXPECT_EQ(errorOf([&] { accounts.setQuota(UserId{987654}, 1); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.change(UserId{987654}, {.role = Role::user}); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { accounts.change(UserId{987654}, {.quota = 1}); }), ErrorCode::notFound);
+}
+
+TEST_P(AccountsTest, ChangesAreMadeTogetherOrNotAtAll) {
+    const UserId admin = makeAdmin("admin");
+    const SessionId session = open(admin, "refresh");
+    for (const UserChange& refused : {UserChange{.role = Role::user, .state = UserState::active, .quota = 5},
+                                      UserChange{.role = Role::admin, .state = UserState::disabled, .quota = 5}})
+        EXPECT_EQ(errorOf([&] { accounts.change(admin, refused); }), ErrorCode::conflict);
+    const User before = *accounts.find(admin);
+    EXPECT_EQ(before.role, Role::admin);
+    EXPECT_EQ(before.state, UserState::active);
+    EXPECT_FALSE(before.quota);
+    EXPECT_TRUE(accounts.resolveSession(session));
+
+    accounts.change(user, {.role = Role::admin, .state = UserState::active, .quota = 7});
+    accounts.change(admin, {.role = Role::user, .state = UserState::disabled, .quota = 0});
+    const User after = *accounts.find(admin);
+    EXPECT_EQ(after.role, Role::user);
+    EXPECT_EQ(after.state, UserState::disabled);
+    EXPECT_EQ(after.quota, 0);
+    EXPECT_FALSE(accounts.resolveSession(session));
+    accounts.change(admin, {});
+    EXPECT_EQ(accounts.find(admin)->state, UserState::disabled);
+    EXPECT_EQ(accounts.find(admin)->quota, 0);
+    EXPECT_EQ(accounts.find(admin)->seq, after.seq);
 }
 
 TEST_P(AccountsTest, TheLastActiveAdminStays) {
     const UserId admin = makeAdmin("admin"), second = makeAdmin("second");
-    accounts.setState(second, UserState::disabled);
+    accounts.change(second, {.state = UserState::disabled});
     for (int round = 0; round < 2; ++round) {
-        EXPECT_EQ(errorOf([&] { accounts.setState(admin, UserState::disabled); }), ErrorCode::conflict);
-        EXPECT_EQ(errorOf([&] { accounts.setRole(admin, Role::user); }), ErrorCode::conflict);
+        EXPECT_EQ(errorOf([&] { accounts.change(admin, {.state = UserState::disabled}); }), ErrorCode::conflict);
+        EXPECT_EQ(errorOf([&] { accounts.change(admin, {.role = Role::user}); }), ErrorCode::conflict);
         EXPECT_EQ(errorOf([&] { accounts.beginDelete(admin); }), ErrorCode::conflict);
-        accounts.setRole(admin, Role::admin);
-        accounts.setState(admin, UserState::active);
-        accounts.setRole(second, Role::user);  // was disabled: nobody's last admin
+        accounts.change(admin, {.role = Role::admin});
+        accounts.change(admin, {.state = UserState::active});
+        accounts.change(second, {.role = Role::user});  // was disabled: nobody's last admin
     }
     EXPECT_EQ(accounts.find(admin)->role, Role::admin);
     EXPECT_EQ(accounts.find(admin)->state, UserState::active);
-    accounts.setState(user, UserState::disabled);
+    accounts.change(user, {.state = UserState::disabled});
     accounts.beginDelete(user);
-    accounts.setRole(other, Role::admin);
+    accounts.change(other, {.role = Role::admin});
     accounts.beginDelete(admin);
     EXPECT_EQ(errorOf([&] { accounts.beginDelete(other); }), ErrorCode::conflict);
 }
@@ -220,8 +245,8 @@ TEST_P(AccountsTest, AdminsWhoEndEachOtherAtOnceLeaveOne) {
         const std::string suffix = std::to_string(round);
         const UserId admins[] = {makeAdmin("a" + suffix), makeAdmin("b" + suffix), makeAdmin("c" + suffix)};
         const auto result = inParallel(3, [&](int i) {
-            if (i == 0) accounts.setState(admins[0], UserState::disabled);
-            if (i == 1) accounts.setRole(admins[1], Role::user);
+            if (i == 0) accounts.change(admins[0], {.state = UserState::disabled});
+            if (i == 1) accounts.change(admins[1], {.role = Role::user});
             if (i == 2) accounts.beginDelete(admins[2]);
         });
         EXPECT_EQ(result.succeeded, 2);

@@ -47,7 +47,7 @@ TEST_P(SessionsTest, TheRequestSeesTheUserAsItIsNow) {
     const auto before = accounts.resolveSession(id)->user.seq;
     folder(root, "new");
     EXPECT_EQ(accounts.resolveSession(id)->user.seq, before + 1);
-    accounts.setRole(user, Role::admin);
+    accounts.change(user, {.role = Role::admin});
     EXPECT_EQ(accounts.resolveSession(id)->user.role, Role::admin);
 }
 
@@ -134,12 +134,12 @@ TEST_P(SessionsTest, ADisabledUsersTokenIsNotRotatedWhateverComesFirst) {
         const std::string token = "t" + std::to_string(round);
         const SessionId id = open(token);
         const auto result = inParallel(2, [&](int i) {
-            if (i == 0) accounts.setState(user, UserState::disabled);
+            if (i == 0) accounts.change(user, {.state = UserState::disabled});
             else rotate(token, token + "next");
         });
         EXPECT_GE(result.succeeded, 1);
         EXPECT_THAT(result.refused, Each(ErrorCode::unauthorized));
-        accounts.setState(user, UserState::active);
+        accounts.change(user, {.state = UserState::active});
         EXPECT_FALSE(accounts.resolveSession(id));
         EXPECT_EQ(rows("sessions") + rows("rotated_tokens"), 0);
     }

@@ -140,9 +140,9 @@ TEST_P(SharesTest, ALinkIsUnknownWhileItsFileOrAFolderAboveIsInTheTrash) {
 
 TEST_P(SharesTest, ALinkIsUnknownWhileItsOwnerIsDisabled) {
     share({file(root, "f"), {}, {}, {}});
-    accounts.setState(user, UserState::disabled);
+    accounts.change(user, {.state = UserState::disabled});
     EXPECT_EQ(refusalOfLink(), ErrorCode::notFound);
-    accounts.setState(user, UserState::active);
+    accounts.change(user, {.state = UserState::active});
     EXPECT_EQ(shares.resolve(hash("link")).ownerName, "ann");
 }
 

@@ -296,7 +296,7 @@ TEST_P(UploadsTest, DropVersionsBeyondTheLimitAndGiveTheirBytesBack) {
 
 TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
     const User alice = makeUser("alice");
-    accounts.setQuota(alice.id, 100);
+    accounts.change(alice.id, {.quota = 100});
     const std::string sixty = text(60);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", sixty));
     EXPECT_EQ(errorOf([&] { (void)uploads.create(alice.id, newUpload(alice, "l", "b", text(41))); }),
@@ -312,7 +312,7 @@ TEST_P(UploadsTest, ReserveTheQuotaAndFillItExactly) {
 
 TEST_P(UploadsTest, ThatReserveNothingAreMeasuredFileByFile) {
     const User alice = makeUser("alice");
-    accounts.setQuota(alice.id, 150);
+    accounts.change(alice.id, {.quota = 150});
     const std::string content = text(250);  // three chunks, the last of 50 bytes
     std::vector<PinnedChunk> pinned;
     const UploadId intake = uploads.openIntake(alice.id, {}, pinned, Reserve::nothing);
@@ -342,7 +342,7 @@ TEST_P(UploadsTest, ThatReserveNothingAreMeasuredFileByFile) {
 
 TEST_P(UploadsTest, AtOnceNeverExceedTheQuota) {
     const User alice = makeUser("alice");
-    accounts.setQuota(alice.id, 100);
+    accounts.change(alice.id, {.quota = 100});
     std::atomic<int> done = 0, refused = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 8; ++t)

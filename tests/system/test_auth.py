@@ -488,6 +488,9 @@ def test_the_last_active_admin_stays(make_vault):
 
     for answer in attempts(admin):
         refused(answer, 409, "conflict")
+    for change in ({"state": "active", "quota": 1000, "role": "user"}, {"role": "admin", "state": "disabled", "quota": 1000}):
+        refused(admin.call("PATCH", path, json=change), 409, "conflict")
+    assert admin.get("/me").json()["quota"] is None, "all of a change or nothing"
     second = World(vault, "admin")
     admin.patch(f"/admin/users/{second.owner.user_id}", {"state": "disabled"})
     for answer in attempts(admin):
