@@ -13,6 +13,8 @@ namespace chunkvault::catalog {
 
 namespace {
 
+constexpr Timestamp committedIntakeUs = 10 * minuteUs;  // for those who lost the COMMIT's answer and look
+
 // An intake lives for an hour after its last chunks were pinned, and as long as the slowest client may take for the
 // next ones.
 constexpr std::int64_t slowestBytesPerS = 1 << 10, mostBytesAtOnce = 8 << 20;
@@ -78,6 +80,20 @@ PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk
         " stored = CASE WHEN upload_chunks.chunk_id = excluded.chunk_id THEN upload_chunks.stored ELSE 0 END",
         {upload, chunk.index, chunk.length, pinned.row});
     return pinned;
+}
+
+bool isCommitted(Session& session, UploadId intake) {
+    const auto found = openUploadOf(session, intake);
+    return found && found->state == UploadState::committed;
+}
+
+// Only a database behind a connection can commit without its answer arriving, and is asked then.
+void closeCommitted(Session& session, UploadId intake, Timestamp now) {
+    session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {intake});
+    if (session.isPostgres())
+        session.execute("UPDATE uploads SET state = 'committed', reserved = 0, expires_at = $1 WHERE id = $2",
+                        {now + committedIntakeUs, intake});
+    else session.execute("DELETE FROM uploads WHERE id = $1", {intake});
 }
 
 // A chunk that was collected meanwhile, because its index was pinned with another one, has a later generation or no
@@ -321,6 +337,13 @@ void Uploads::endIntakes() {
 }
 
 int Uploads::expire(int limit) {
+    std::int64_t closed = 0;
+    database_.write([&](Session& session) {
+        closed = session.execute(
+            "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE expires_at <= $1 AND upload_key IS NULL"
+            " AND state = 'committed' ORDER BY expires_at LIMIT $2)",
+            {clock_(), limit});
+    });
     std::vector<OpenUpload> over;
     database_.read([&](Session& session) { over = expiredUploads(session, clock_(), limit); });
     for (const OpenUpload& upload : over)
@@ -332,7 +355,7 @@ int Uploads::expire(int limit) {
             session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload.id});
             session.execute("DELETE FROM uploads WHERE id = $1", {upload.id});
         });
-    return static_cast<int>(over.size());
+    return static_cast<int>(closed) + static_cast<int>(over.size());
 }
 
 UploadId Uploads::openIntake(UserId owner) {
@@ -388,12 +411,14 @@ void Uploads::storedAll(UploadId intake, std::span<const StoredChunk> chunks) {
 std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
                                               std::span<const NewFile> files) {
     std::vector<FileOutcome> outcomes;
-    database_.write([&](Session& session) {
-        outcomes.clear();
+    bool mayBeCommitted = false;
+    const auto work = [&](Session& session) {
         const Timestamp now = clock_();
         const auto seen = openUploadOf(session, intake);
         if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
         OwnerRow owner = lockOwner(session, seen->owner);
+        if (mayBeCommitted && isCommitted(session, intake)) return;  // outcomes are what was committed
+        outcomes.clear();
         const OpenUpload open = lockOpenUpload(session, intake, now);
         for (const StoredChunk& chunk : lastStored) recordOne(session, intake, chunk, now);
         addReserved(session, owner, -open.reserved, defaultQuota_);
@@ -423,10 +448,15 @@ std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const S
             }
             outcomes.push_back(std::move(outcome));
         }
-        session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {intake});
-        session.execute("DELETE FROM uploads WHERE id = $1", {intake});
+        closeCommitted(session, intake, now);
         if (changed) bumpSeq(session, owner.id);
-    });
+    };
+    try {
+        database_.write(work);
+    } catch (const CommitUnknown&) {
+        mayBeCommitted = true;
+        database_.write(work);
+    }
     return outcomes;
 }
 

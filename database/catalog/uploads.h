@@ -121,7 +121,8 @@ class Uploads {
     UploadId openIntake(UserId owner, std::span<const DeclaredChunk> chunks, std::vector<PinnedChunk>& pinned,
                         Reserve reserve = Reserve::bytes);
     // storedAll and the commit of the good files and the end of the intake, in one transaction; each file is its own
-    // savepoint. lastStored: what was not given to storedAll yet.
+    // savepoint. lastStored: what was not given to storedAll yet. A COMMIT whose answer is lost is resolved by the
+    // intake's row, which stays for some minutes where that can be.
     std::vector<FileOutcome> commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
                                          std::span<const NewFile> files);
     void storedAll(UploadId intake, std::span<const StoredChunk> chunks);

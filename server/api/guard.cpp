@@ -44,8 +44,7 @@ void requireSession(const Call& call) {
 }
 
 void requireAdmin(const Call& call) {
-    if (call.user().role != catalog::Role::admin)
-        throw Error(ErrorCode::forbidden, "Only administrators may do this.");
+    if (call.user().role != catalog::Role::admin) throw Error(ErrorCode::forbidden, "Only administrators may do this.");
 }
 
 void requireUpload(Services& services, Call& call, std::string_view token) {

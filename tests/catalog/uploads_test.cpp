@@ -1,8 +1,10 @@
+#include <functional>
 #include <set>
 #include <thread>
 
 #include <gmock/gmock.h>
 
+#include "tests/catalog/answer_cutter.h"
 #include "tests/catalog/vault_fixture.h"
 
 namespace chunkvault::catalog {
@@ -451,8 +453,11 @@ TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
     EXPECT_TRUE(outcomes[3].file);
     EXPECT_EQ(outcomes[4].error->code(), ErrorCode::nameTaken);
     EXPECT_TRUE(outcomes[0].file->entry.sha256Verified);
-    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads WHERE state <> 'committed'"), 0);
     EXPECT_EQ(number("SELECT COUNT(*) FROM files WHERE kind = 0 AND name <> ''"), 2);
+    time.advance(hourUs);
+    EXPECT_EQ(uploads.expire(100), isPostgres() ? 1 : 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
 }
 
 TEST_P(UploadsTest, OfOneRequestEndWithTheProcessThatTookThem) {
@@ -497,33 +502,111 @@ TEST_P(UploadsTest, OfFewerStoresThanTheQuorumAreNotRecorded) {
 
 CATALOG_SUITE(UploadsTest);
 
-class LostCommitTest : public VaultTest {};
+class LostCommitTest : public VaultTest {
+  protected:
+    void TearDown() override {
+        VaultTest::TearDown();
+        // The fixture empties tables only.
+        database().write([](Session& session) {
+            session.script(
+                "DROP TRIGGER IF EXISTS end_first ON versions; DROP FUNCTION IF EXISTS end_first;"
+                "DROP SEQUENCE IF EXISTS commits");
+        });
+    }
+
+    // Ends the connection while the first transaction that makes a version commits. Sequences are not rolled back.
+    void endFirstCommit() {
+        database().write([](Session& session) {
+            session.script(
+                "CREATE SEQUENCE commits;"
+                "CREATE FUNCTION end_first() RETURNS trigger AS $$ BEGIN"
+                "  IF nextval('commits') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; "
+                "END "
+                "$$ LANGUAGE plpgsql;"
+                "CREATE CONSTRAINT TRIGGER end_first AFTER INSERT ON versions DEFERRABLE INITIALLY DEFERRED"
+                "  FOR EACH ROW EXECUTE FUNCTION end_first()");
+        });
+    }
+
+    [[nodiscard]] DatabaseOptions throughCutter() const {
+        DatabaseOptions through = options();
+        through.postgresUrl = cutter.url();
+        return through;
+    }
+
+    // What became of a batch of a good file, one of a taken name, and another good one, all of the same bytes.
+    std::vector<FileOutcome> commitThree(
+        Uploads& by, const User& user, const std::function<void()>& beforeTheCommit = [] {}) {
+        std::vector<PinnedChunk> pinned;
+        const UploadId intake = by.openIntake(user.id, cut("bytes"), pinned);
+        const std::vector<StoredChunk> stored{{0, pinned[0].row, pinned[0].generation, stores}};
+        std::vector<NewFile> files;
+        for (const char* name : {"a", "A", "b"})
+            files.push_back(NewFile{.folder = user.root,
+                                    .folders = {FileName::parse("folder")},
+                                    .name = FileName::parse(name),
+                                    .size = 5,
+                                    .firstChunk = 0,
+                                    .chunkCount = 1,
+                                    .sha256 = cut("bytes")[0].id,
+                                    .modifiedAt = time.now(),
+                                    .onConflict = OnConflict::fail});
+        beforeTheCommit();
+        return by.commitFiles(intake, stored, files);
+    }
+    void expectOnce(const User& user, const std::vector<FileOutcome>& outcomes) {
+        ASSERT_EQ(outcomes.size(), 3u);
+        EXPECT_EQ(outcomes[1].error->code(), ErrorCode::nameTaken);
+        for (const std::size_t good : {0, 2}) {
+            const Entry& entry = outcomes[good].file->entry;
+            EXPECT_EQ(tree.get(user.id, entry.id).name, entry.name);
+            EXPECT_EQ(tree.get(user.id, entry.id).version, 1);
+        }
+        EXPECT_EQ(number("SELECT COUNT(*) FROM versions"), 2);
+        EXPECT_EQ(accounts.find(user.id)->used, 10);
+        EXPECT_EQ(accounts.find(user.id)->reserved, 0);
+        EXPECT_EQ(number("SELECT COUNT(*) FROM upload_chunks"), 0);
+    }
+
+    AnswerCutter cutter{options().postgresUrl};
+};
 
 TEST_P(LostCommitTest, IsResolvedByTheUploadsOwnRow) {
     const User alice = makeUser("alice");
     const std::string content = text(150);
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", content));
     sendAll(upload.id, content);
-    // Ends the connection while the first transaction that makes a version commits. Sequences are not rolled back.
-    database().write([](Session& session) {
-        session.script(
-            "CREATE SEQUENCE commits;"
-            "CREATE FUNCTION end_first() RETURNS trigger AS $$ BEGIN"
-            "  IF nextval('commits') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NULL; END "
-            "$$ LANGUAGE plpgsql;"
-            "CREATE CONSTRAINT TRIGGER end_first AFTER INSERT ON versions DEFERRABLE INITIALLY DEFERRED"
-            "  FOR EACH ROW EXECUTE FUNCTION end_first()");
-    });
+    endFirstCommit();
     const CommittedFile file = uploads.commit(upload.id, rootOfText(content), std::nullopt);
     EXPECT_EQ(file.entry.id, upload.file);
     EXPECT_EQ(file.entry.version, 1);
     EXPECT_TRUE(file.newVersion);
     EXPECT_EQ(number("SELECT last_value FROM commits"), 2);
     EXPECT_EQ(accounts.find(alice.id)->used, 150);
-    // The fixture empties tables only.
-    database().write([](Session& session) {
-        session.script("DROP TRIGGER end_first ON versions; DROP FUNCTION end_first; DROP SEQUENCE commits");
-    });
+}
+
+TEST_P(LostCommitTest, OfABatchThatWasRolledBackIsMadeAgain) {
+    const User alice = makeUser("alice");
+    endFirstCommit();
+    expectOnce(alice, commitThree(uploads, alice));
+    EXPECT_GT(number("SELECT last_value FROM commits"), 2);
+}
+
+TEST_P(LostCommitTest, OfABatchThatHappenedIsNotMadeAgain) {
+    const User alice = makeUser("alice");
+    Database through(throughCutter());
+    Uploads by(through, clock(), uploadLimits, treeLimits, quota);
+    std::vector<PinnedChunk> pinned;
+    cutter.cutNextCommit();
+    EXPECT_THROW((void)by.openIntake(alice.id, cut("x"), pinned), CommitUnknown) << "nothing tells whether it happened";
+    EXPECT_FALSE(cutter.isArmed());
+    EXPECT_EQ(accounts.find(alice.id)->reserved, 1) << "the line cuts answers, not commits";
+    uploads.endIntakes();
+
+    expectOnce(alice, commitThree(by, alice, [&] { cutter.cutNextCommit(); }));
+    EXPECT_FALSE(cutter.isArmed());
+    time.advance(hourUs);
+    EXPECT_EQ(uploads.expire(100), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, LostCommitTest, testing::Values(EngineKind::postgres), nameOfEngine);

@@ -156,6 +156,9 @@ TEST(Routes, AreDescribedCompletely) {
         EXPECT_FALSE(route.summary.empty()) << route.pattern;
         EXPECT_EQ(route.status == 204 || route.status == 302, route.answer.empty()) << route.pattern;
         EXPECT_EQ(route.guard == Guard::upload, route.pattern.starts_with("/uploads/{id}")) << route.pattern;
+        const bool writes = route.method != http::Method::get;
+        EXPECT_EQ(route.guard == Guard::adminSession, writes && route.pattern.starts_with("/admin/users"))
+            << route.pattern;
         EXPECT_EQ(route.guard == Guard::admin || route.guard == Guard::adminSession,
                   route.pattern.starts_with("/admin/"))
             << route.pattern;
