@@ -2,6 +2,8 @@
 #include <thread>
 #include <vector>
 
+#include <Poco/AtomicCounter.h>
+#include <Poco/Crypto/OpenSSLInitializer.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -75,6 +77,14 @@ TEST(Password, HashesAreComputedAFewAtATime) {
     EXPECT_GE(done, 1);
 }
 
+// How many keep Poco's OpenSSL set up. Poco tells nobody; an explicit instantiation may name what is private.
+int usersOfOpenSsl();
+template <Poco::AtomicCounter* users>
+struct PocosCount {
+    friend int usersOfOpenSsl() { return users->value(); }
+};
+template struct PocosCount<&Poco::Crypto::OpenSSLInitializer::_rc>;
+
 class AccessTokenTest : public testing::Test {
   protected:
     test::ManualClock clock_;
@@ -116,6 +126,13 @@ TEST_F(AccessTokenTest, IsIssuedAndVerifiedByManyThreadsAtOnce) {
             });
     }
     EXPECT_EQ(refused, 0);
+}
+
+// Where it is torn down and set up again between requests, two threads rarely but surely free the same memory.
+TEST_F(AccessTokenTest, KeepsOpenSslSetUpBetweenRequests) {
+    EXPECT_GT(usersOfOpenSsl(), 0);
+    EXPECT_TRUE(tokens.verify(tokens.issue(SessionId{42})));
+    EXPECT_GT(usersOfOpenSsl(), 0);
 }
 
 TEST_F(AccessTokenTest, WithoutASignatureIsRefused) {
