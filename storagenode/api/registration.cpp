@@ -88,7 +88,7 @@ void Registration::openAtStart() {
 milliseconds Registration::beat() noexcept try {
     const std::string problem = look();
     if (!problem.empty()) complain("store_unusable", problem);
-    if (store_ != nullptr || !problem.empty()) slot_.set(store_, problem);
+    if (store_ != nullptr || !problem.empty()) slot_.set(store_, problem.empty() ? vaultProblem_ : problem);
     return follow(report_(reportOf(problem)), problem);
 } catch (const Error& error) {
     complain(error.code() == ErrorCode::conflict ? "registration_refused" : "registration_failed",
@@ -153,12 +153,14 @@ milliseconds Registration::follow(const wire::NodeReportAnswer& answer, const st
         return milliseconds(0);
     }
     if (store_->identity().vaultId != answer.vaultId) {
-        const std::string what = "the store belongs to the vault " + store_->identity().vaultId +
-                                 ", but the API server to " + answer.vaultId;
-        slot_.set(store_, what);
-        complain("store_unusable", what);
-        return settings_.beat;
+        vaultProblem_ = "the store belongs to the vault " + store_->identity().vaultId + ", but the API server to " +
+                        answer.vaultId;
+        complain("store_unusable", vaultProblem_);
+    } else {
+        vaultProblem_.clear();
     }
+    if (problem.empty()) slot_.set(store_, vaultProblem_);
+    if (!vaultProblem_.empty()) return settings_.beat;
     if (answer.state != state_) tell_(process::Level::info, "state", answer.state);
     state_ = answer.state;
     if (!problem.empty()) return settings_.beat;

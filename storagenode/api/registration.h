@@ -74,7 +74,8 @@ class Registration {
     const Clock clock_;
     const Tell tell_;
     std::shared_ptr<DiskChunkStore> store_;
-    std::string state_;  // what the API server last made of this node
+    std::string vaultProblem_;  // empty, or that the API server is another vault's
+    std::string state_;         // what the API server last made of this node
     std::string complaint_;
     Timestamp complainedAt_ = 0;
 };

@@ -38,6 +38,7 @@ class RegistrationTest : public testing::Test {
             slot_,
             [this](const wire::NodeReport& report) {
                 reports_.push_back(report);
+                problemWhenReporting_ = slot_.problem();
                 if (refusal_) throw *refusal_;
                 return answer_;
             },
@@ -66,6 +67,7 @@ class RegistrationTest : public testing::Test {
     wire::NodeReportAnswer answer_{.vaultId = "vault", .state = "up", .catalogSeq = 5, .beat = 500ms};
     std::optional<Error> refusal_;
     std::vector<wire::NodeReport> reports_;
+    std::string problemWhenReporting_;
     std::vector<std::string> told_;
     std::unique_ptr<Registration> registration_;
 };
@@ -142,6 +144,9 @@ TEST_F(RegistrationTest, DoesNotServeAStoreOfAnotherVault) {
     beat();
     EXPECT_THAT(slot_.problem(), HasSubstr("belongs to the vault vault"));
     EXPECT_TRUE(told("belongs to the vault vault"));
+    beat();
+    EXPECT_THAT(problemWhenReporting_, HasSubstr("belongs to the vault vault")) << "not even for a moment";
+    EXPECT_EQ(reports_.back().problem, "") << "it is not the store's";
     answer_.vaultId = "vault";
     beat();
     EXPECT_EQ(slot_.problem(), "");
