@@ -1,6 +1,7 @@
 #include "common/chunk/chunk_buffers.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "common/error/error.h"
@@ -44,27 +45,31 @@ ChunkBuffers::~ChunkBuffers() = default;
 ChunkBuffer ChunkBuffers::acquire(std::size_t capacity, std::chrono::milliseconds timeout) {
     const std::size_t charged = std::min(capacity, budget_);
     std::unique_lock lock(mutex_);
-    const std::uint64_t ticket = nextTicket_++;
-    const auto myTurn = [&] { return servedTicket_ == ticket && fits(charged); };
-    if (!myTurn()) {
-        ++waits_;
-        if (!freed_.wait_for(lock, timeout, myTurn)) {
-            abandoned_.push_back(ticket);
-            skipAbandoned();
-            freed_.notify_all();
-            throw Error(ErrorCode::unavailable, "The server is busy with other transfers. Try again in a few seconds.")
-                .retryAfter(5);
-        }
+    awaitRoom(charged, timeout, lock);
+    return take(capacity, charged);
+}
+
+std::vector<ChunkBuffer> ChunkBuffers::acquireAll(std::span<const std::size_t> capacities,
+                                                  std::chrono::milliseconds timeout) {
+    std::size_t left = std::min(std::accumulate(capacities.begin(), capacities.end(), std::size_t{0}), budget_);
+    std::vector<ChunkBuffer> buffers;
+    buffers.reserve(capacities.size());
+    std::unique_lock lock(mutex_);
+    awaitRoom(left, timeout, lock);
+    for (const std::size_t capacity : capacities) {
+        const std::size_t charged = std::min(capacity, left);
+        buffers.push_back(take(capacity, charged));
+        left -= charged;
     }
-    ++servedTicket_;
-    return take(capacity, lock);
+    return buffers;
 }
 
 std::optional<ChunkBuffer> ChunkBuffers::tryAcquire(std::size_t capacity) {
-    std::unique_lock lock(mutex_);
+    const std::size_t charged = std::min(capacity, budget_);
+    const std::lock_guard lock(mutex_);
     skipAbandoned();
-    if (servedTicket_ != nextTicket_ || !fits(std::min(capacity, budget_))) return std::nullopt;
-    return take(capacity, lock);
+    if (servedTicket_ != nextTicket_ || !fits(charged)) return std::nullopt;
+    return take(capacity, charged);
 }
 
 std::size_t ChunkBuffers::bytesInUse() const {
@@ -83,10 +88,26 @@ void ChunkBuffers::skipAbandoned() {
 
 bool ChunkBuffers::fits(std::size_t charged) const { return inUse_ + charged <= budget_; }
 
-ChunkBuffer ChunkBuffers::take(std::size_t capacity, std::unique_lock<std::mutex>& lock) {
-    const std::size_t charged = std::min(capacity, budget_);
-    inUse_ += charged;
+void ChunkBuffers::awaitRoom(std::size_t charged, std::chrono::milliseconds timeout,
+                             std::unique_lock<std::mutex>& lock) {
+    const std::uint64_t ticket = nextTicket_++;
+    const auto myTurn = [&] { return servedTicket_ == ticket && fits(charged); };
+    if (!myTurn()) {
+        ++waits_;
+        if (!freed_.wait_for(lock, timeout, myTurn)) {
+            abandoned_.push_back(ticket);
+            skipAbandoned();
+            freed_.notify_all();
+            throw Error(ErrorCode::unavailable, "The server is busy with other transfers. Try again in a few seconds.")
+                .retryAfter(5);
+        }
+    }
+    ++servedTicket_;
     skipAbandoned();
+    freed_.notify_all();
+}
+
+ChunkBuffer ChunkBuffers::take(std::size_t capacity, std::size_t charged) {
     // A loan of more than half a chunk gets a whole block: those are kept and used again.
     const bool whole = capacity <= chunkSize_ && capacity > chunkSize_ / 2;
     const std::size_t allocated = whole ? chunkSize_ : capacity;
@@ -94,10 +115,10 @@ ChunkBuffer ChunkBuffers::take(std::size_t capacity, std::unique_lock<std::mutex
     if (whole && !free_.empty()) {
         data = std::move(free_.back());
         free_.pop_back();
+    } else {
+        data = std::make_unique_for_overwrite<char[]>(allocated);
     }
-    lock.unlock();
-    freed_.notify_all();
-    if (data == nullptr) data = std::make_unique_for_overwrite<char[]>(allocated);
+    inUse_ += charged;
     return {this, std::move(data), allocated, charged};
 }
 

@@ -54,6 +54,9 @@ class ChunkBuffers {
     // passes. A capacity above the whole budget (a chunk of an earlier, larger CHUNK_SIZE) waits to be alone.
     [[nodiscard]] ChunkBuffer acquire(std::size_t capacity,
                                       std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    // Several at once, for who needs all of them before any can be given back. Their sum is waited for as one.
+    [[nodiscard]] std::vector<ChunkBuffer> acquireAll(std::span<const std::size_t> capacities,
+                                                      std::chrono::milliseconds timeout = std::chrono::seconds(30));
     // A buffer if there is room now and nobody waits.
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquire(std::size_t capacity);
 
@@ -66,7 +69,10 @@ class ChunkBuffers {
     friend class ChunkBuffer;
     void skipAbandoned();
     [[nodiscard]] bool fits(std::size_t charged) const;
-    [[nodiscard]] ChunkBuffer take(std::size_t capacity, std::unique_lock<std::mutex>& lock);
+    // Returns when it is this call's turn and charged bytes fit.
+    void awaitRoom(std::size_t charged, std::chrono::milliseconds timeout, std::unique_lock<std::mutex>& lock);
+    // With the lock held.
+    [[nodiscard]] ChunkBuffer take(std::size_t capacity, std::size_t charged);
     void giveBack(std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged) noexcept;
 
     const std::size_t chunkSize_;

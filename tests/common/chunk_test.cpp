@@ -99,6 +99,28 @@ TEST(ChunkBuffers, LendALargerChunkThanTheBudgetToOneAlone) {
     EXPECT_FALSE(buffers.tryAcquire(1));
 }
 
+TEST(ChunkBuffers, LendSeveralAtOnceOnlyWhenAllFit) {
+    ChunkBuffers buffers(3, 100);
+    const std::vector<std::size_t> sizes{100, 10, 90};
+    {
+        auto held = buffers.acquire(100);
+        const auto several = buffers.acquireAll(sizes);
+        ASSERT_EQ(several.size(), 3u);
+        for (std::size_t i = 0; i < sizes.size(); ++i) EXPECT_GE(several[i].capacity(), sizes[i]);
+        EXPECT_EQ(buffers.bytesInUse(), 300u);
+        EXPECT_THROW((void)buffers.acquireAll(sizes, std::chrono::milliseconds(1)), Error);
+        EXPECT_EQ(buffers.bytesInUse(), 300u);
+    }
+    EXPECT_EQ(buffers.bytesInUse(), 0u);
+    {
+        const auto largerThanAll = buffers.acquireAll(std::vector<std::size_t>{200, 200});
+        EXPECT_EQ(buffers.bytesInUse(), 300u);
+        EXPECT_FALSE(buffers.tryAcquire(1));
+    }
+    EXPECT_EQ(buffers.bytesInUse(), 0u);
+    EXPECT_TRUE(buffers.acquireAll({}).empty());
+}
+
 TEST(ChunkBuffers, ServeManyThreadsWithoutExceedingTheBudget) {
     ChunkBuffers buffers(3, 64);
     std::vector<std::thread> threads;

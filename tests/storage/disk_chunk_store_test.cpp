@@ -360,5 +360,9 @@ INSTANTIATE_TEST_SUITE_P(PosixDisk, ChunkStoreConformance,
                          testing::Values(StoreKind{"DiskChunkStore",
                                                    [] { return std::make_unique<DiskStoreUnderTest>(); }}),
                          kindName);
+INSTANTIATE_TEST_SUITE_P(PosixDisk, MaintainedStoreConformance,
+                         testing::Values(MaintainedStoreKind{"DiskChunkStore",
+                                                             [] { return std::make_unique<DiskStoreUnderTest>(); }}),
+                         maintainedKindName);
 
 }  // namespace chunkvault::test

@@ -1,6 +1,7 @@
 // A DiskChunkStore in a folder of its own, and what a test does to files behind its back.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -10,7 +11,7 @@
 
 #include "storagenode/store/disk_chunk_store.h"
 #include "storagenode/store/posix_disk.h"
-#include "tests/storage/chunk_store_conformance.h"
+#include "tests/storage/maintained_store_conformance.h"
 #include "tests/support/temp_folder.h"
 
 namespace chunkvault::test {
@@ -32,13 +33,14 @@ inline std::vector<std::string> filesIn(const std::filesystem::path& folder) {
     return names;
 }
 
-class DiskStoreUnderTest final : public StoreUnderTest {
+class DiskStoreUnderTest final : public MaintainedStoreUnderTest {
   public:
-    DiskStoreUnderTest() {
+    explicit DiskStoreUnderTest(std::uint64_t reserveBytes = 0) {
         (void)storagenode::DiskChunkStore::format(*storagenode::openPosixDisk(home_.path()), "vault", "node1");
-        store_ = storagenode::DiskChunkStore::open(storagenode::openPosixDisk(home_.path()), "vault", 0);
+        store_ = storagenode::DiskChunkStore::open(storagenode::openPosixDisk(home_.path()), "vault", reserveBytes);
     }
     ChunkStore& store() override { return *store_; }
+    MaintainedStore& maintained() override { return *store_; }
     void damage(const ChunkId& id) override {
         const std::filesystem::path file = fileOf(id);
         std::string content = contentOf(file);
@@ -48,6 +50,14 @@ class DiskStoreUnderTest final : public StoreUnderTest {
     void shorten(const ChunkId& id) override {
         std::filesystem::resize_file(fileOf(id), std::filesystem::file_size(fileOf(id)) - 1);
     }
+    void age(const ChunkId& id) override {
+        std::filesystem::last_write_time(
+            fileOf(id), std::filesystem::file_time_type::clock::now() - std::chrono::hours(hoursOfAge));
+    }
+    std::vector<std::string> trash() override { return filesIn(home_.path() / "trash"); }
+
+    [[nodiscard]] const std::filesystem::path& folder() const { return home_.path(); }
+    [[nodiscard]] std::shared_ptr<storagenode::DiskChunkStore> disk() const { return store_; }
 
   private:
     [[nodiscard]] std::filesystem::path fileOf(const ChunkId& id) const {
@@ -57,7 +67,7 @@ class DiskStoreUnderTest final : public StoreUnderTest {
     }
 
     TempFolder home_;
-    std::unique_ptr<storagenode::DiskChunkStore> store_;
+    std::shared_ptr<storagenode::DiskChunkStore> store_;
 };
 
 }  // namespace chunkvault::test

@@ -1,0 +1,99 @@
+#include "tests/storage/maintained_store_conformance.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <gmock/gmock.h>
+
+#include "tests/storage/chunks.h"
+
+namespace chunkvault::test {
+
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr Timestamp always = std::numeric_limits<Timestamp>::max();
+
+}  // namespace
+
+TEST_P(MaintainedStoreConformance, ChecksACopyByLengthAndHash) {
+    const Chunk good = chunkOf(std::string(600'000, 'g')), flipped = chunkOf("flipped"), cut = chunkOf("cut");
+    store_.putAll(std::vector<PutItem>{{good, 1}, {flipped, 2}, {cut, 1}});
+    under_->damage(flipped.id());
+    under_->shorten(cut.id());
+    EXPECT_EQ(store_.check(good.id(), good.size()), CopyState::good);
+    EXPECT_EQ(store_.check(good.id(), good.size() - 1), CopyState::bad);
+    EXPECT_EQ(store_.check(flipped.id(), flipped.size()), CopyState::bad);
+    EXPECT_EQ(store_.check(cut.id(), cut.size()), CopyState::bad);
+    EXPECT_EQ(store_.check(chunkOf("absent").id(), 6), CopyState::missing);
+}
+
+TEST_P(MaintainedStoreConformance, MovesOnlyBadCopiesAside) {
+    const Chunk chunk = chunkOf("good now");
+    EXPECT_FALSE(store_.moveAside(chunk.id()));
+    store_.put(chunk, 1);
+    EXPECT_FALSE(store_.moveAside(chunk.id()));
+    under_->damage(chunk.id());
+    EXPECT_TRUE(store_.moveAside(chunk.id()));
+    EXPECT_FALSE(store_.has(chunk.id()));
+    EXPECT_THAT(under_->trash(), ElementsAre(chunk.id().toHex() + ".bad-1"));
+}
+
+TEST_P(MaintainedStoreConformance, ListsTheChunksOfAByteById) {
+    std::vector<PutItem> items;
+    std::vector<ChunkId> expected;
+    for (int i = 0; i < 1000; ++i) {
+        items.push_back({chunkOf("listed " + std::to_string(i)), 3});
+        if (items.back().chunk.id().array()[0] != 0x7f) items.pop_back();
+        else expected.push_back(items.back().chunk.id());
+    }
+    store_.putAll(items);
+    std::sort(expected.begin(), expected.end());
+    std::vector<ChunkId> listed;
+    for (const KeptChunk& chunk : store_.list(0x7f, always)) {
+        listed.push_back(chunk.id);
+        EXPECT_EQ(chunk.generation, 3);
+        EXPECT_GE(chunk.sizeBytes, 8u);
+        EXPECT_NEAR(static_cast<double>(chunk.putAt), static_cast<double>(systemNow()), static_cast<double>(minuteUs));
+    }
+    EXPECT_GT(listed.size(), 1u);
+    EXPECT_EQ(listed, expected);
+    EXPECT_THAT(store_.list(0x7f, systemNow() - minuteUs), IsEmpty());
+    under_->age(expected[0]);
+    const auto old = store_.list(0x7f, systemNow() - minuteUs);
+    ASSERT_EQ(old.size(), 1u);
+    EXPECT_EQ(old[0].id, expected[0]);
+}
+
+TEST_P(MaintainedStoreConformance, KeepsAnOrphanThatWasPutAgainSinceItWasListed) {
+    const Chunk chunk = chunkOf("orphan");
+    store_.put(chunk, 2);
+    under_->age(chunk.id());
+    const Timestamp yesterday = systemNow() - dayUs;
+    EXPECT_EQ(store_.list(chunk.id().array()[0], yesterday).size(), 1u);
+    EXPECT_FALSE(store_.removeOrphan(chunk.id(), 1, yesterday)) << "it is newer";
+    store_.put(chunk, 1);
+    EXPECT_FALSE(store_.removeOrphan(chunk.id(), 2, yesterday));
+    EXPECT_TRUE(store_.has(chunk.id()));
+    under_->age(chunk.id());
+    EXPECT_TRUE(store_.removeOrphan(chunk.id(), 2, yesterday));
+    EXPECT_FALSE(store_.has(chunk.id()));
+    EXPECT_TRUE(store_.removeOrphan(chunk.id(), 2, yesterday));
+}
+
+TEST_P(MaintainedStoreConformance, PurgesWhatWentToTheTrashBeforeAGivenTime) {
+    const Chunk chunk = chunkOf("removed");
+    store_.put(chunk, 1);
+    under_->age(chunk.id());
+    EXPECT_TRUE(store_.remove(chunk.id(), 1));
+    EXPECT_EQ(store_.purgeTrash(systemNow() - minuteUs).files, 0u) << "it was put long ago, but removed just now";
+    const FileTotals purged = store_.purgeTrash(systemNow() + minuteUs);
+    EXPECT_EQ(purged.files, 1u);
+    EXPECT_EQ(purged.bytes, 7u);
+    EXPECT_THAT(under_->trash(), IsEmpty());
+    EXPECT_EQ(store_.purgeTrash(always).files, 0u);
+}
+
+}  // namespace chunkvault::test
