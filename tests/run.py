@@ -11,6 +11,7 @@ import argparse
 import configparser
 import ctypes
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -36,7 +37,9 @@ INTERRUPT_GRACE_S = 10
 STRAY_GRACE_S = 2
 SHOWN_LINES = 120  # of one failing test
 PYTHON = "/usr/bin/python3"
-SERVICES = {"postgres": (Postgres, "CHUNKVAULT_TEST_POSTGRES"), "redis": (Redis, "CHUNKVAULT_TEST_REDIS")}
+SERVICES = {"postgres": (Postgres, "CHUNKVAULT_TEST_POSTGRES"),
+            "postgres_tls": (functools.partial(Postgres, tls=True), "CHUNKVAULT_TEST_POSTGRES_TLS"),
+            "redis": (Redis, "CHUNKVAULT_TEST_REDIS")}
 
 
 @dataclasses.dataclass

@@ -1,9 +1,11 @@
 // The connection to SQLite or PostgreSQL: opens it, migrates it, and runs units of work on it. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "database/catalog/session.h"
@@ -28,11 +30,18 @@ class CommitUnknown : public Error {
 
 class Database {
   public:
-    // Opens and migrates, under a lock; throws Error unavailable with the reason (never the password).
+    // SQLite is opened at once. Throws Error unavailable with the reason (never the password), also for a URL that
+    // cannot be parsed.
     explicit Database(const DatabaseOptions& options);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
+
+    // Reaches PostgreSQL, looks whether it can be used, and migrates, under a lock. Until then all other calls throw
+    // unavailable. May be called again, and does nothing once it went well. Throws Error unavailable with the reason
+    // (never the password).
+    void open();
+    [[nodiscard]] bool isOpen() const { return open_; }
 
     // Runs work on a connection; it cannot write. Each statement sees one consistent snapshot. Throws what work throws;
     // unavailable when the database cannot be reached or no connection was free in time. A connection that is found
@@ -50,7 +59,11 @@ class Database {
     [[nodiscard]] int schemaVersion();
 
   private:
+    [[nodiscard]] Engine& engine();
+
     std::unique_ptr<Engine> engine_;
+    std::mutex opening_;
+    std::atomic<bool> open_ = false;
 };
 
 }  // namespace chunkvault::catalog

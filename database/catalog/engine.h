@@ -18,6 +18,8 @@ namespace chunkvault::catalog {
 class Engine {
   public:
     virtual ~Engine() = default;
+    // Reaches the database and looks whether it can be used. Throws Error unavailable.
+    virtual void open() = 0;
     virtual void read(const std::function<void(Session&)>& work) = 0;
     virtual void write(const std::function<void(Session&)>& work) = 0;
     // Runs work alone in a transaction: no other process is in migrate at the same time.
@@ -26,7 +28,8 @@ class Engine {
     [[nodiscard]] virtual Timestamp now() = 0;
 };
 
-// Opens the database; throws Error unavailable when that fails.
+// Throws Error unavailable when the database cannot be opened, or the URL cannot be parsed. PostgreSQL is not reached
+// yet.
 [[nodiscard]] std::unique_ptr<Engine> openSqlite(const DatabaseOptions& options);
 [[nodiscard]] std::unique_ptr<Engine> openPostgres(const DatabaseOptions& options);
 

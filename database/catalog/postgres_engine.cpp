@@ -17,6 +17,7 @@ namespace chunkvault::catalog {
 namespace {
 
 constexpr int maxAttempts = 5;
+constexpr int oldestServer = 120'000;  // as PQserverVersion says it
 constexpr int idleInTransactionMs = 60'000;
 constexpr Oid boolOid = 16, byteaOid = 17, bigintOid = 20, textOid = 25;  // of pg_type
 
@@ -69,6 +70,14 @@ class PostgresRow : public Row {
         if (!digest) throwType(column, "a digest");
         return *digest;
     }
+    [[nodiscard]] std::string bytes(int column) const override {
+        const std::string hex(value(column, "bytes"));
+        std::size_t size = 0;
+        const std::unique_ptr<unsigned char, decltype(&PQfreemem)> raw(
+            PQunescapeBytea(reinterpret_cast<const unsigned char*>(hex.c_str()), &size), PQfreemem);
+        if (!hex.starts_with("\\x") || raw == nullptr) throwType(column, "bytes");
+        return {reinterpret_cast<const char*>(raw.get()), size};
+    }
 
   private:
     [[nodiscard]] std::string_view value(int column, std::string_view expected) const {
@@ -118,10 +127,42 @@ class PostgresSession : public Session {
     [[nodiscard]] std::string_view forUpdate() const override { return " FOR UPDATE"; }
     [[nodiscard]] bool isPostgres() const override { return true; }
 
-    void script(const std::string& sql) override { simple(sql.c_str()); }
+    void script(const std::string& sql) override {
+        sendDeferred();
+        simple(sql.c_str());
+    }
 
-    void begin() { simple("BEGIN READ WRITE"); }
+    void copyIn(const std::string& sql, const std::function<void(const Send&)>& work) override {
+        sendDeferred();
+        const Result begun(PQexec(connection_.get(), sql.c_str()));
+        if (PQresultStatus(begun.get()) != PGRES_COPY_IN) check(begun.get(), sql);
+        try {
+            work([&](std::string_view piece) {
+                if (PQputCopyData(connection_.get(), piece.data(), static_cast<int>(piece.size())) != 1)
+                    throw SqlError(SqlFailure::connectionLost, PQerrorMessage(connection_.get()));
+            });
+        } catch (...) {
+            PQputCopyEnd(connection_.get(), "given up");
+            while (const Result rest{PQgetResult(connection_.get())}) {
+            }
+            throw;
+        }
+        PQputCopyEnd(connection_.get(), nullptr);
+        const Result copied(PQgetResult(connection_.get()));
+        while (const Result rest{PQgetResult(connection_.get())}) {
+        }
+        check(copied.get(), sql);
+    }
+
+    // As 150004 for 15.4.
+    [[nodiscard]] int serverVersion() const { return PQserverVersion(connection_.get()); }
+
+    // Begins with the first statement.
+    void begin() { deferred_.assign({beginText}); }
     void commit() {
+        const bool begun = deferred_.empty() || deferred_.front() != beginText;
+        deferred_.clear();  // COMMIT releases what was not
+        if (!begun) return;
         if (isLost()) throw SqlError(SqlFailure::connectionLost, "the connection was lost before COMMIT");
         const Result result(PQexec(connection_.get(), "COMMIT"));
         if (isLost() || result == nullptr) throw CommitUnknown(PQerrorMessage(connection_.get()));
@@ -131,6 +172,7 @@ class PostgresSession : public Session {
             throw SqlError(SqlFailure::other, "the transaction was rolled back: a statement in it had failed");
     }
     void rollback() noexcept {
+        deferred_.clear();
         if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) PQclear(PQexec(connection_.get(), "ROLLBACK"));
     }
 
@@ -157,8 +199,14 @@ class PostgresSession : public Session {
             }
         }
         const std::string& name = prepared(sql, types);
-        const Result result(PQexecPrepared(connection_.get(), name.c_str(), static_cast<int>(count), starts.data(),
-                                           lengths.data(), formats.data(), 0));
+        const auto parameters = static_cast<int>(count);
+        const Result result = deferred_.empty()
+                                  ? Result(PQexecPrepared(connection_.get(), name.c_str(), parameters, starts.data(),
+                                                          lengths.data(), formats.data(), 0))
+                                  : afterDeferred([&] {
+                                        return PQsendQueryPrepared(connection_.get(), name.c_str(), parameters,
+                                                                   starts.data(), lengths.data(), formats.data(), 0);
+                                    });
         check(result.get(), sql);
         if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
             return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
@@ -168,14 +216,54 @@ class PostgresSession : public Session {
             for (int row = 0; row < rows; ++row) callback(context, PostgresRow(result.get(), row));
         return rows;
     }
-    void beginSavepoint() override { simple("SAVEPOINT s"); }
+    void beginSavepoint() override { deferred_.emplace_back(savepointText); }
     void rollbackSavepoint() noexcept override {
+        if (takeUnsentSavepoint()) return;
+        std::string sql;
+        for (const std::string_view text : deferred_) sql += std::string(text) + "; ";
+        deferred_.clear();
         // If this fails, so does every later statement, and COMMIT.
-        PQclear(PQexec(connection_.get(), "ROLLBACK TO s; RELEASE s"));
+        PQclear(PQexec(connection_.get(), (sql + "ROLLBACK TO s; RELEASE s").c_str()));
     }
-    void releaseSavepoint() override { simple("RELEASE s"); }
+    void releaseSavepoint() override {
+        if (!takeUnsentSavepoint()) deferred_.emplace_back("RELEASE s");
+    }
 
   private:
+    static constexpr std::string_view beginText = "BEGIN READ WRITE", savepointText = "SAVEPOINT s";
+
+    [[nodiscard]] bool takeUnsentSavepoint() {
+        if (deferred_.empty() || deferred_.back() != savepointText) return false;
+        deferred_.pop_back();
+        return true;
+    }
+
+    void sendDeferred() {
+        for (const std::string_view text : std::exchange(deferred_, {})) simple(text.data());
+    }
+
+    // What was deferred, and one more statement, in one round trip: its result.
+    template <typename SendStatement>
+    Result afterDeferred(SendStatement&& sendStatement) {
+        PGconn* connection = connection_.get();
+        const std::vector<std::string_view> texts = std::exchange(deferred_, {});
+        bool sent = PQenterPipelineMode(connection) == 1;
+        for (const std::string_view text : texts)
+            sent = sent && PQsendQueryParams(connection, text.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+        sent = sent && sendStatement() == 1 && PQpipelineSync(connection) == 1;
+        std::vector<Result> results;
+        for (std::size_t i = 0; sent && i <= texts.size(); ++i) {
+            results.emplace_back(PQgetResult(connection));
+            while (const Result rest{PQgetResult(connection)}) {
+            }
+        }
+        if (sent) PQclear(PQgetResult(connection));  // of the sync
+        if (PQexitPipelineMode(connection) != 1 || !sent)
+            throw SqlError(SqlFailure::connectionLost, PQerrorMessage(connection));
+        for (std::size_t i = 0; i < texts.size(); ++i) check(results[i].get(), texts[i]);
+        return std::move(results.back());
+    }
+
     // Binary: text and bytea are sent as they are, with their length.
     static void setBytes(std::string_view bytes, const char*& start, int& length, int& format) {
         start = bytes.empty() ? "" : bytes.data();
@@ -189,6 +277,7 @@ class PostgresSession : public Session {
         for (const Oid type : types) key_ += static_cast<char>(type);
         const auto found = statements_.find(key_);
         if (found != statements_.end()) return found->second;
+        sendDeferred();
         std::string name = "s" + std::to_string(statements_.size());
         const std::string text(sql);
         const Result result(
@@ -211,13 +300,16 @@ class PostgresSession : public Session {
         const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         const SqlFailure failure =
             isLost() ? SqlFailure::connectionLost : failureOf(state == nullptr ? std::string_view() : state);
-        throw SqlError(failure, "PostgreSQL " + std::string(state == nullptr ? "" : state) + ": " +
-                                    PQerrorMessage(connection_.get()) + " in: " + std::string(sql));
+        std::string message = PQresultErrorMessage(result);
+        if (message.empty()) message = PQerrorMessage(connection_.get());
+        throw SqlError(failure, "PostgreSQL " + std::string(state == nullptr ? "" : state) + ": " + message +
+                                    " in: " + std::string(sql));
     }
 
     std::unique_ptr<PGconn, CloseConnection> connection_;
     std::unordered_map<std::string, std::string> statements_;  // text and types of the values to name
     std::string key_;
+    std::vector<std::string_view> deferred_;  // BEGIN, SAVEPOINT and RELEASE, which go with the next statement
     bool answered_ = false;
 };
 
@@ -233,8 +325,14 @@ void pauseBeforeAttempt(int attempt) {
 class PostgresEngine : public Engine {
   public:
     explicit PostgresEngine(const DatabaseOptions& options)
-        : pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {
+        : pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {}
+
+    void open() override {
         const auto lease = pool_.acquire();
+        if ((*lease).serverVersion() < oldestServer)
+            throw Error(ErrorCode::unavailable, "The database cannot be opened.",
+                        "the PostgreSQL server has the version " + std::to_string((*lease).serverVersion() / 10'000) +
+                            "; it must be " + std::to_string(oldestServer / 10'000) + " or later");
         (*lease).query("SELECT current_setting('server_encoding')", {}, [](const Row& row) {
             if (row.text(0) != "UTF8")
                 throw Error(ErrorCode::unavailable, "The database cannot be opened.",

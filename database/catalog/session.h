@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -76,6 +77,7 @@ class Row {
     [[nodiscard]] virtual std::int64_t integer(int column) const = 0;
     [[nodiscard]] virtual std::string text(int column) const = 0;
     [[nodiscard]] virtual Sha256Digest digest(int column) const = 0;
+    [[nodiscard]] virtual std::string bytes(int column) const = 0;  // a blob of any length
 
     [[nodiscard]] bool truth(int column) const { return integer(column) != 0; }
     template <typename IdType>
@@ -116,6 +118,10 @@ class Session {
     }
     // Several statements at once, without parameters and results: DDL.
     virtual void script(const std::string& sql) = 0;
+
+    // COPY ... FROM STDIN, on PostgreSQL only: work sends the lines, in pieces of any size.
+    using Send = std::function<void(std::string_view piece)>;
+    virtual void copyIn(const std::string& sql, const std::function<void(const Send&)>& work) = 0;
 
     // Runs work inside a savepoint; a throw rolls back to it and goes on up.
     template <typename Work>

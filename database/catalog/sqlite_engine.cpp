@@ -92,6 +92,12 @@ class SqliteRow : public Row {
         if (!digest) throwType(column, "a digest");
         return *digest;
     }
+    [[nodiscard]] std::string bytes(int column) const override {
+        if (type(column) != SQLITE_BLOB) throwType(column, "bytes");
+        const auto* start = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+        return size == 0 ? std::string() : std::string(start, size);
+    }
 
   private:
     [[nodiscard]] int type(int column) const {
@@ -117,6 +123,10 @@ class SqliteSession : public Session {
 
     void script(const std::string& sql) override {
         if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) throwSqlite(db_, sql);
+    }
+
+    void copyIn(const std::string& sql, const std::function<void(const Send&)>& /*work*/) override {
+        throw SqlError(SqlFailure::other, "SQLite has no COPY: " + sql);
     }
 
     void begin() {
@@ -293,6 +303,8 @@ class SqliteEngine : public Engine {
         lock.unlock();
         if (mine.error) std::rethrow_exception(mine.error);
     }
+
+    void open() override {}
 
     void migrate(const std::function<void(Session&)>& work) override {
         writer_->script("BEGIN EXCLUSIVE");

@@ -7,6 +7,7 @@
 #include "database/catalog/database.h"
 #include "database/catalog/folders.h"
 #include "database/catalog/rows.h"
+#include "database/catalog/upload_chunks.h"
 #include "database/catalog/upload_rows.h"
 
 namespace chunkvault::catalog {
@@ -58,30 +59,6 @@ std::int64_t bytesToReserve(std::span<const DeclaredChunk> chunks, Reserve reser
     return bytes;
 }
 
-PinnedChunk pinOne(Session& session, UploadId upload, const DeclaredChunk& chunk, Timestamp now) {
-    PinnedChunk pinned{chunk.index, {}, 0};
-    std::int64_t size = 0;
-    session.query(
-        "INSERT INTO chunks (hash, size, state, generation, created_at) VALUES ($1, $2, 'live', 1, $3)"
-        " ON CONFLICT (hash) DO UPDATE SET state = 'live',"
-        " generation = chunks.generation + CASE WHEN chunks.state = 'removing' THEN 1 ELSE 0 END"
-        " RETURNING id, generation, size",
-        {chunk.id, chunk.length, now}, [&](const Row& row) {
-            pinned.row = row.id<ChunkRow>(0);
-            pinned.generation = row.integer(1);
-            size = row.integer(2);
-        });
-    if (size != chunk.length)
-        throw Error(ErrorCode::checksumMismatch,
-                    "The chunk's length does not go with its SHA-256. Read the file again.");
-    session.execute(
-        "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 0)"
-        " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id,"
-        " stored = CASE WHEN upload_chunks.chunk_id = excluded.chunk_id THEN upload_chunks.stored ELSE 0 END",
-        {upload, chunk.index, chunk.length, pinned.row});
-    return pinned;
-}
-
 bool isCommitted(Session& session, UploadId intake) {
     const auto found = openUploadOf(session, intake);
     return found && found->state == UploadState::committed;
@@ -94,20 +71,6 @@ void closeCommitted(Session& session, UploadId intake, Timestamp now) {
         session.execute("UPDATE uploads SET state = 'committed', reserved = 0, expires_at = $1 WHERE id = $2",
                         {now + committedIntakeUs, intake});
     else session.execute("DELETE FROM uploads WHERE id = $1", {intake});
-}
-
-// A chunk that was collected meanwhile, because its index was pinned with another one, has a later generation or no
-// row: nothing is recorded then.
-void recordOne(Session& session, UploadId upload, const StoredChunk& chunk, Timestamp now) {
-    for (const StoreRow store : chunk.stores)
-        session.execute(
-            "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
-            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks WHERE id = $3 AND generation = $4 "
-            "AND state = 'live'"
-            " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
-            {store, now, chunk.row, chunk.generation});
-    session.execute("UPDATE upload_chunks SET stored = 1 WHERE upload_id = $1 AND idx = $2 AND chunk_id = $3",
-                    {upload, chunk.index, chunk.row});
 }
 
 [[noreturn]] void refuseTakenAtCommit(const FileName& name) {
@@ -214,35 +177,11 @@ std::vector<Upload> Uploads::list(UserId owner, int limit) {
 }
 
 std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const DeclaredChunk> chunks) {
-    static const std::string select =
-        "SELECT k.id FROM chunks k WHERE k.hash = $1 AND k.size = $2 AND k.state = 'live'"
-        " AND (EXISTS (SELECT 1 FROM content_chunks cc JOIN contents c ON c.id = cc.content_id"
-        "              WHERE cc.chunk_id = k.id AND c.owner_id = $3)"
-        "      OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.upload_id = $4 AND u.chunk_id = k.id AND u.stored = 1))"
-        " AND (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
-        "      WHERE r.chunk_id = k.id AND r.state = 'good' AND s.state IN " +
-        std::string(liveStates) + ") >= $5";
-    static const std::string selectAndHold = select + " FOR KEY SHARE OF k";
     std::vector<std::int64_t> missing;
     database_.write([&](Session& session) {
-        missing.clear();
         const OpenUpload open = lockOpenUpload(session, upload, clock_());
-        for (const DeclaredChunk& chunk : chunks) {
-            requireFit(open, chunk);
-            std::optional<ChunkRow> row;
-            session.query(session.isPostgres() ? selectAndHold : select,
-                          {chunk.id, chunk.length, open.owner, upload, limits_.writeQuorum},
-                          [&](const Row& found) { row = found.id<ChunkRow>(0); });
-            if (!row) {
-                missing.push_back(chunk.index);
-                continue;
-            }
-            session.execute(
-                "INSERT INTO upload_chunks (upload_id, idx, length, chunk_id, stored) VALUES ($1, $2, $3, $4, 1)"
-                " ON CONFLICT (upload_id, idx) DO UPDATE SET length = excluded.length, chunk_id = excluded.chunk_id, "
-                "stored = 1",
-                {upload, chunk.index, chunk.length, *row});
-        }
+        for (const DeclaredChunk& chunk : chunks) requireFit(open, chunk);
+        missing = pinPresent(session, upload, open.owner, chunks, limits_.writeQuorum);
     });
     return missing;
 }
@@ -251,7 +190,7 @@ PinnedChunk Uploads::pin(UploadId upload, const DeclaredChunk& chunk) {
     PinnedChunk pinned{};
     database_.write([&](Session& session) {
         requireFit(lockOpenUpload(session, upload, clock_()), chunk);
-        pinned = pinOne(session, upload, chunk, clock_());
+        pinned = pinChunks(session, upload, {&chunk, 1}, clock_()).front();
     });
     return pinned;
 }
@@ -263,7 +202,7 @@ void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         (void)lockOpenUpload(session, upload, now);
-        recordOne(session, upload, chunk, now);
+        recordStored(session, upload, {&chunk, 1}, now);
         session.execute("UPDATE uploads SET expires_at = $1 WHERE id = $2", {now + limits_.keepDays * dayUs, upload});
     });
 }
@@ -376,8 +315,7 @@ UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks
             " VALUES ($1, 'open', $2, $3, $4, $5) RETURNING id",
             {owner, limits_.chunkSize, bytes, now, intakeEnd(now, limits_.chunkSize)},
             [&](const Row& made) { id = made.id<UploadId>(0); });
-        pinned.clear();
-        for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, id, chunk, now));
+        pinned = pinChunks(session, id, chunks, now);
     });
     return id;
 }
@@ -394,8 +332,7 @@ std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const Declar
         addReserved(session, owner, bytes, defaultQuota_);
         session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
                         {bytes, intakeEnd(now, limits_.chunkSize), intake});
-        pinned.clear();
-        for (const DeclaredChunk& chunk : chunks) pinned.push_back(pinOne(session, intake, chunk, now));
+        pinned = pinChunks(session, intake, chunks, now);
     });
     return pinned;
 }
@@ -404,7 +341,7 @@ void Uploads::storedAll(UploadId intake, std::span<const StoredChunk> chunks) {
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         (void)lockOpenUpload(session, intake, now);
-        for (const StoredChunk& chunk : chunks) recordOne(session, intake, chunk, now);
+        recordStored(session, intake, chunks, now);
     });
 }
 
@@ -420,7 +357,7 @@ std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const S
         if (mayBeCommitted && isCommitted(session, intake)) return;  // outcomes are what was committed
         outcomes.clear();
         const OpenUpload open = lockOpenUpload(session, intake, now);
-        for (const StoredChunk& chunk : lastStored) recordOne(session, intake, chunk, now);
+        recordStored(session, intake, lastStored, now);
         addReserved(session, owner, -open.reserved, defaultQuota_);
         FolderPaths folders(session, owner.id, treeLimits_, now);
         bool changed = false;

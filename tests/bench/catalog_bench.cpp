@@ -50,6 +50,7 @@ void print(const char* engine, const char* what, int threads, Rate rate) {
 
 void bench(const char* engine, const DatabaseOptions& options) {
     Database database(options);
+    database.open();
     Accounts accounts(database, systemNow);
     const std::string suffix = std::to_string(systemNow());
     std::vector<UserId> users;

@@ -301,6 +301,7 @@ TEST_P(AccountsTest, AttemptsAreCountedInAWindowThatStartsWithTheFirst) {
 
 TEST_P(AccountsTest, ManyThreadsShareOneCountOfAttempts) {
     Database secondProcess(options());
+    secondProcess.open();
     Accounts others(secondProcess, clock());
     const auto result = inParallel(16, [&](int i) { (i % 2 == 0 ? accounts : others).countAttempt("key", 5, 60); });
     EXPECT_EQ(result.succeeded, 5);

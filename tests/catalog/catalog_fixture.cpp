@@ -24,6 +24,7 @@ void emptyTables(Database& database) {
 
 CatalogTest::CatalogTest() {
     database_.emplace(options());
+    database_->open();
     if (isPostgres()) emptyTables(*database_);
 }
 
@@ -37,6 +38,7 @@ DatabaseOptions CatalogTest::options() const {
 void CatalogTest::reopen() {
     database_.reset();
     database_.emplace(options());
+    database_->open();
 }
 
 User CatalogTest::makeUser(const std::string& name) {

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <barrier>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <string>
 #include <thread>
@@ -149,6 +151,7 @@ TEST_P(EngineTest, AReadWaitsForAConnectionAndGivesUpInTime) {
     small.sessions = 1;
     small.waitTimeout = 50ms;
     Database narrow(small);
+    narrow.open();
     narrow.read([&](Session&) {
         // On a thread of its own: one thread never needs two.
         auto second = std::async(std::launch::async, [&] { return errorOf([&] { narrow.read([](Session&) {}); }); });
@@ -157,6 +160,7 @@ TEST_P(EngineTest, AReadWaitsForAConnectionAndGivesUpInTime) {
 
     small.waitTimeout = 10s;
     Database patient(small);
+    patient.open();
     std::atomic<pid_t> waiting = 0;
     std::atomic<int> rows = 0;
     std::jthread second;
@@ -177,6 +181,7 @@ TEST_P(EngineTest, AWriteWaitsForAnotherAndGivesUpInTime) {
     DatabaseOptions hasty = options();
     hasty.waitTimeout = 50ms;
     Database second(hasty);
+    second.open();
     const auto change = [&](Session& session) {
         session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {user.id});
     };
@@ -380,12 +385,65 @@ TEST_P(PostgresEngineTest, AServerThatCannotBeReachedIsNamedWithoutThePassword) 
         nowhere.postgresUrl = url;
         try {
             Database database(nowhere);
+            database.open();
             ADD_FAILURE() << url;
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), ErrorCode::unavailable);
             EXPECT_THAT(error.privateDetail(), testing::Not(testing::HasSubstr("geheim")));
         }
     }
+}
+
+TEST_P(PostgresEngineTest, UntilTheServerIsReachedEverythingElseIsRefusedAtOnce) {
+    test::FreshDatabase fresh;
+    DatabaseOptions nowhere;
+    nowhere.postgresUrl = fresh.url() + "_is_not_there";
+    Database database(nowhere);
+    const auto refused = [&](const std::function<void()>& call) {
+        try {
+            call();
+            ADD_FAILURE() << "nothing was thrown";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::unavailable);
+            EXPECT_TRUE(error.retryAfterS());
+        }
+    };
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_FALSE(database.isOpen());
+        refused([&] { database.read([](Session&) { ADD_FAILURE(); }); });
+        refused([&] { database.write([](Session&) { ADD_FAILURE(); }); });
+        refused([&] { (void)database.now(); });
+        EXPECT_EQ(errorOf([&] { database.open(); }), ErrorCode::unavailable);
+    }
+    const std::string name = nowhere.postgresUrl.substr(nowhere.postgresUrl.rfind('/') + 1);
+    test::executeSql(test::postgresUrl(), "CREATE DATABASE " + name + " TEMPLATE template0");
+    database.open();
+    database.open();
+    EXPECT_TRUE(database.isOpen());
+    EXPECT_GT(database.schemaVersion(), 0);
+    test::executeSql(test::postgresUrl(), "DROP DATABASE " + name + " WITH (FORCE)");
+}
+
+TEST_P(PostgresEngineTest, AConnectionIsEncryptedWhenItsUrlAsksForThat) {
+    const char* encrypting = std::getenv("CHUNKVAULT_TEST_POSTGRES_TLS");
+    ASSERT_NE(encrypting, nullptr);
+    DatabaseOptions options;
+    options.postgresUrl = std::string(encrypting) + "?sslmode=require";
+    Database database(options);
+    database.open();
+    bool encrypted = false;
+    database.read([&](Session& session) {
+        session.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", {},
+                      [&](const Row& row) { encrypted = row.truth(0); });
+    });
+    EXPECT_TRUE(encrypted);
+
+    options.postgresUrl = test::postgresUrl() + "?sslmode=require";
+    Database plain(options);
+    EXPECT_EQ(errorOf([&] { plain.open(); }), ErrorCode::unavailable) << "this server cannot encrypt";
+    options.postgresUrl = std::string(encrypting) + "?sslmode=verify-full";
+    Database strict(options);
+    EXPECT_EQ(errorOf([&] { strict.open(); }), ErrorCode::unavailable) << "nobody vouches for its certificate";
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, PostgresEngineTest, testing::Values(EngineKind::postgres), nameOfEngine);

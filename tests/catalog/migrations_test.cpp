@@ -65,6 +65,7 @@ TEST_P(MigrationsTest, AnEmptyDatabaseGetsTheLatestSchemaAndKeepsIt) {
     const Empty empty(GetParam());
     for (int round = 0; round < 2; ++round) {
         Database database(empty.options());
+        database.open();
         EXPECT_EQ(database.schemaVersion(), migrations().back().version);
     }
     EXPECT_EQ(appliedOf(*empty.open()), static_cast<std::int64_t>(migrations().size()));
@@ -79,6 +80,7 @@ TEST_P(MigrationsTest, EveryEarlierSchemaIsBroughtToTheLatestWithItsRows) {
             EXPECT_EQ(catalog::schemaVersion(*engine), static_cast<int>(applied));
         }
         Database database(empty.options());
+        database.open();
         EXPECT_EQ(database.schemaVersion(), migrations().back().version);
         Accounts accounts(database, systemNow);
         EXPECT_EQ(accounts.create({.username = "someone", .email = "", .passwordHash = "hash"}).username, "someone");
@@ -89,7 +91,11 @@ TEST_P(MigrationsTest, ManyServersThatStartAtOnceMigrateOnce) {
     const Empty empty(GetParam());
     std::vector<std::future<int>> starts;
     for (int i = 0; i < 6; ++i)
-        starts.push_back(std::async(std::launch::async, [&] { return Database(empty.options()).schemaVersion(); }));
+        starts.push_back(std::async(std::launch::async, [&] {
+            Database database(empty.options());
+            database.open();
+            return database.schemaVersion();
+        }));
     for (auto& start : starts) EXPECT_EQ(start.get(), migrations().back().version);
     EXPECT_EQ(appliedOf(*empty.open()), static_cast<std::int64_t>(migrations().size()));
 }
@@ -98,12 +104,14 @@ TEST_P(MigrationsTest, ADatabaseOfANewerVersionIsRefusedAndLeftAlone) {
     const Empty empty(GetParam());
     {
         Database database(empty.options());
+        database.open();
         database.write([](Session& session) {
             session.execute("INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'future', 0)");
         });
     }
     try {
         Database database(empty.options());
+        database.open();
         ADD_FAILURE() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::unavailable);

@@ -244,6 +244,7 @@ TEST_P(SharesTest, DownloadsAreCountedAgainstTheLimit) {
 TEST_P(SharesTest, SixteenGuestsAtALinkForFiveAreFive) {
     const Share made = share({file(root, "f"), {}, {}, 5});
     Database secondProcess(options());
+    secondProcess.open();
     Shares elsewhere(secondProcess, clock());
     const auto result = inParallel(16, [&](int i) {
         (i % 2 == 0 ? shares : elsewhere).spend(made.id, made.file, 1, 100, 0, hash("ticket" + std::to_string(i)));

@@ -64,13 +64,15 @@ class Service:
 
 
 class Postgres(Service):
-    """durable=False leaves out fsync: for tests of what is stored, not of what survives a power cut."""
+    """durable=False leaves out fsync: for tests of what is stored, not of what survives a power cut. tls=True takes
+    encrypted connections too, with a certificate that nobody knows."""
 
     stop_signal = signal.SIGINT
 
-    def __init__(self, folder, durable=False):
+    def __init__(self, folder, durable=False, tls=False):
         super().__init__(folder)
         self.durable = durable
+        self.tls = tls
         self.programs = self._programs()
 
     @property
@@ -83,17 +85,25 @@ class Postgres(Service):
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         if not (self.folder / "data").exists():
-            made = subprocess.run(
-                self._unprivileged() + [self.programs / "initdb", "-D", "data", "-U", "postgres", "--auth=trust",
-                                        "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            if made.returncode != 0:
-                raise RuntimeError(f"initdb failed:\n{made.stdout.decode(errors='replace')}")
+            self._make([self.programs / "initdb", "-D", "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
+                        "--locale=C.UTF-8", "--no-sync"])
+            if self.tls:
+                self._make(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-keyout", "data/server.key", "-out", "data/server.crt"])
+                os.chmod(self.folder / "data" / "server.key", 0o600)
         return super().start()
+
+    def _make(self, command):
+        made = subprocess.run(self._unprivileged() + command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if made.returncode != 0:
+            raise RuntimeError(f"{command[0]} failed:\n{made.stdout.decode(errors='replace')}")
 
     def command(self):
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
                     "max_connections": 200, "shared_buffers": "64MB", "log_min_messages": "warning"}
+        if self.tls:
+            settings["ssl"] = "on"
         if not self.durable:
             settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
         return self._unprivileged() + [self.programs / "postgres", "-D", "data"] + [

@@ -104,13 +104,13 @@ def test_what_a_suite_leaves_running_is_found_and_ended(runner):
     assert run.end_strays(set()) == []
 
 
-@pytest.mark.parametrize("label", ["postgres", "redis"])
+@pytest.mark.parametrize("label", ["postgres", "postgres_tls", "redis"])
 def test_services_start_once_and_end_with_the_runner(tmp_path, label):
     with run.Runner("dev", tmp_path) as runner:
         runner.start_services({label, "files"})
         runner.start_services({label})
         (pid,) = runner.service_pids()
         assert run.end_strays(runner.service_pids(), grace_s=0) == []
-        assert runner.environment[run.SERVICES[label][1]].startswith(label)
+        assert runner.environment[run.SERVICES[label][1]].startswith(label.split("_")[0])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -38,6 +38,7 @@ class Posted final : public JobQueue {
 class SweepsTest : public catalog::VaultTest {
   protected:
     SweepsTest() {
+        catalogOf.database.open();
         for (const char* node : {"a", "b", "c"}) {
             const std::filesystem::path folder = disks_.path() / node;
             (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
