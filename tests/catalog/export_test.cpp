@@ -24,10 +24,10 @@ class ExportTest : public VaultTest {
         const User alice = makeUser("alice");
         const User bob = accounts.create(
             {.username = "Bob", .email = "bob@example.org", .passwordHash = "\\x00\t\n\r\\N\\.", .role = Role::admin});
-        accounts.setQuota(bob.id, 123);
-        accounts.setQuota(bob.id, std::nullopt);
-        const SessionId session =
-            accounts.openSession(alice.id, ChunkId::of("r1"), "::1", "größe ☃ \"quoted\"", time.now() + hourUs);
+        accounts.change(bob.id, {.quota = std::optional<std::int64_t>(123)});
+        accounts.change(bob.id, {.quota = std::optional<std::int64_t>(std::nullopt)});
+        const SessionId session = accounts.openSession(alice.id, alice.passwordChangedAt, ChunkId::of("r1"), "::1",
+                                                       "größe ☃ \"quoted\"", time.now() + hourUs);
         EXPECT_EQ(accounts.rotate(ChunkId::of("r1"), ChunkId::of("r2"), "::1", time.now() + hourUs).session, session);
         (void)accounts.createApiToken(alice.id, "", ChunkId::of("t"), true, std::nullopt);
         accounts.countAttempt("key", 10, 60);
