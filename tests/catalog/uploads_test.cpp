@@ -595,6 +595,7 @@ TEST_P(LostCommitTest, OfABatchThatWasRolledBackIsMadeAgain) {
 TEST_P(LostCommitTest, OfABatchThatHappenedIsNotMadeAgain) {
     const User alice = makeUser("alice");
     Database through(throughCutter());
+    through.open();
     Uploads by(through, clock(), uploadLimits, treeLimits, quota);
     std::vector<PinnedChunk> pinned;
     cutter.cutNextCommit();
