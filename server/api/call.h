@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/chunk/chunk_buffers.h"
 #include "common/http/message.h"
 #include "common/wire/json.h"
 #include "database/catalog/catalog.h"
@@ -83,6 +84,11 @@ template <typename IdType>
 }
 // A folder by the request's field or query value; the root when absent.
 [[nodiscard]] catalog::FileId folderOrRoot(const Call& call, const std::optional<std::string>& text);
+
+// Whose share of the chunk buffers an upload of this owner takes.
+[[nodiscard]] constexpr BufferAccount bufferAccount(catalog::UserId owner) {
+    return static_cast<BufferAccount>(catalog::valueOf(owner));
+}
 
 // ?limit=, from 1 to max; fallback when absent.
 [[nodiscard]] int limitOf(const Call& call, int fallback, int max);
