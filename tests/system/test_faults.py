@@ -259,15 +259,21 @@ def test_a_second_server_on_the_same_data_folder_is_refused(small_chunks, make_v
 # --- full disks -------------------------------------------------------------------------------------------------------
 
 
-def check_full_disk(vault, alice, random_bytes, disk):
+def check_full_disk(vault, alice, random_bytes, disk, database_too=False):
     kept = random_bytes(3 * CHUNK_SIZE)
     file_id = alice.upload_multipart("kept", kept)["file_id"]
+    link, limited = (alice.share(file_id, **options) for options in ({}, {"max_downloads": 1}))
     ballast = fill(disk)
     refused = alice.call("POST", "/files/upload", files={"file": ("refused", random_bytes(40 * CHUNK_SIZE))})
     assert refused.status_code == 507, refused.text
     problem(refused)
     assert alice.content(file_id) == kept
     assert [item["filename"] for item in alice.list()] == ["kept"]
+    for _ in range(3):
+        assert vault.client().open_share(link["share_token"]).content == kept
+    if database_too:
+        # What cannot be counted is not given away.
+        vault.client().open_share(limited["share_token"], expect=507)
     ballast.unlink()
 
     def accepted():
@@ -275,6 +281,7 @@ def check_full_disk(vault, alice, random_bytes, disk):
         return answer.status_code == 201
 
     wait_for(accepted, "uploads work again")
+    assert vault.client().open_share(limited["share_token"]).content == kept
     vault.restart()
     assert {item["filename"] for item in alice.list()} == {"kept", "new"}
     assert all(alice.content(item["id"]) == kept for item in alice.list())
@@ -312,7 +319,7 @@ def test_a_full_database_disk_refuses_uploads_and_goes_on_reading(make_vault, tm
         paths = ",".join(str(tmp_path / name) for name in ("a", "b", "c"))
         vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, DATA_DIR=disk / "data", STORAGE_PATHS=paths).start()
         try:
-            check_full_disk(vault, vault.user(), random_bytes, disk)
+            check_full_disk(vault, vault.user(), random_bytes, disk, database_too=True)
         finally:
             vault.stop()
 
