@@ -24,6 +24,7 @@ constexpr process::Setting known[] = {
     {"REGISTRATION", "open", "open or closed: whether people can make accounts themselves"},
     {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
     {"CHUNK_BUFFERS", "16", "Chunks held in memory at once, all transfers together"},
+    {"DEDUP", "all", "all: the same bytes are stored once; owner, once per account, is refused by this version"},
     {"REPLICATION_FACTOR", "3", "Copies of each chunk"},
     {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
     {"DEFAULT_QUOTA", "0", "Bytes per user, such as 50G; 0: unlimited"},
@@ -92,6 +93,11 @@ Settings::Settings(const process::Config& config) {
         throw Error(
             ErrorCode::invalidValue,
             "DATABASE_URL is set, but this version runs on a single machine only. Unset DATABASE_URL and REDIS_URL.");
+
+    if (config.oneOf("DEDUP", {"all", "owner"}) == "owner")
+        throw Error(ErrorCode::invalidValue,
+                    "DEDUP=owner is not supported by this version: accounts share the chunks that they have in common. "
+                    "Unset DEDUP, or run a server for each group of people who trust each other.");
 
     dataDir = config.text("DATA_DIR");
     storagePaths = config.list("STORAGE_PATHS");
