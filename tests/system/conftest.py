@@ -4,6 +4,7 @@ import os
 import random
 
 import pytest
+from powercut_disk import Disk
 from proxy import Proxy
 from services import Postgres, Redis
 from vault import Vault
@@ -77,6 +78,14 @@ def make_proxy():
     yield make
     for proxy in made:
         proxy.close()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A powercut_fs that is not mounted yet: on(), cut()."""
+    disk = Disk(tmp_path)
+    yield disk
+    disk.close()
 
 
 @pytest.fixture
