@@ -1,15 +1,9 @@
 // The API server. With nothing configured it is the whole system in one process: SQLite, local stores, workers.
 
-#include <fcntl.h>
 #include <malloc.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 
@@ -23,6 +17,7 @@
 #include "server/api/version.h"
 #include "server/auth/base64.h"
 #include "server/cache/cache.h"
+#include "server/embedded/data_folder.h"
 #include "server/embedded/local_stores.h"
 #include "server/embedded/settings.h"
 #include "server/storage/chunk_intake.h"
@@ -38,67 +33,6 @@ namespace {
 using process::Level;
 
 constexpr std::chrono::seconds storeCheckInterval{10};
-
-// Makes the names in it durable.
-void syncFolder(const std::filesystem::path& path) {
-    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synced = folder >= 0 && ::fsync(folder) == 0;
-    if (folder >= 0) ::close(folder);
-    if (!synced)
-        throw Error(ErrorCode::unavailable,
-                    "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
-}
-
-void makeFolders(const std::filesystem::path& path) {
-    if (std::filesystem::is_directory(path)) return;
-    makeFolders(path.parent_path());
-    std::filesystem::create_directory(path);
-    syncFolder(path.parent_path());
-}
-
-// The data folder, private to its owner and to one process.
-class DataFolder {
-  public:
-    explicit DataFolder(const std::string& path) : path_(path) {
-        makeFolders(std::filesystem::absolute(path_).lexically_normal());
-        std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-        lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_ < 0)
-            throw Error(ErrorCode::unavailable,
-                        "DATA_DIR " + path + " cannot be written to: " + std::strerror(errno) + '.');
-        if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
-            throw Error(ErrorCode::conflict, "Another chunkvault-server uses the data folder " + path +
-                                                 ". Stop it first, or set DATA_DIR to another folder.");
-    }
-    ~DataFolder() { ::close(lock_); }
-    DataFolder(const DataFolder&) = delete;
-    DataFolder& operator=(const DataFolder&) = delete;
-
-    [[nodiscard]] std::string database() const { return (path_ / "catalog.sqlite").string(); }
-
-    // Made at the first start: whoever has it can make tokens for every account.
-    [[nodiscard]] std::string secretKey() const {
-        const std::filesystem::path file = path_ / "secret_key";
-        std::string key;
-        if (std::ifstream(file) >> key && key.size() >= 32) return key;
-        key = toBase64Url(randomBytes(48));
-        const std::string fresh = file.string() + ".new";
-        const int descriptor = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        const std::string line = key + '\n';
-        const bool written = descriptor >= 0 &&
-                             ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-                             ::fsync(descriptor) == 0;
-        if (descriptor >= 0) ::close(descriptor);
-        if (!written) throw Error(ErrorCode::unavailable, "The secret key cannot be written to " + file.string() + '.');
-        std::filesystem::rename(fresh, file);
-        syncFolder(path_);
-        return key;
-    }
-
-  private:
-    std::filesystem::path path_;
-    int lock_ = -1;
-};
 
 process::Level levelOf(const std::string& name) {
     if (name == "debug") return Level::debug;

@@ -211,6 +211,23 @@ def test_a_store_without_its_marker_is_left_alone(small_chunks, random_bytes, ru
              "the store that came back gets what it missed")
 
 
+def test_a_secret_key_that_cannot_be_read_is_not_replaced(vault):
+    alice, key = vault.user(), vault.data / "secret_key"
+    vault.stop()
+    kept = key.read_text()
+    for spoil in (lambda: key.write_text("short"), lambda: key.write_text(""), key.mkdir):
+        key.unlink()
+        spoil()
+        assert vault.launch().wait() != 0
+        assert str(key) in vault.log_text().splitlines()[-1]
+        if key.is_dir():
+            key.rmdir()
+            key.touch()
+    key.write_text(kept)
+    vault.start()
+    assert alice.get("/me").json()["username"] == "alice"
+
+
 def test_with_two_stores_gone_uploads_are_refused_and_reads_go_on(small_chunks, random_bytes):
     vault, data = small_chunks, random_bytes(3 * CHUNK_SIZE)
     alice = vault.user()
