@@ -228,6 +228,17 @@ def test_a_secret_key_that_cannot_be_read_is_not_replaced(vault):
     assert alice.get("/me").json()["username"] == "alice"
 
 
+def test_health_notices_a_database_that_cannot_be_read(vault):
+    client = vault.client()
+    assert client.get("/health/ready").status_code == 200
+    with contextlib.closing(sqlite3.connect(vault.data / "catalog.sqlite")) as database:
+        database.execute("ALTER TABLE migrations RENAME TO away")
+        client.get("/health/ready", expect=503)
+        assert client.get("/health", expect=503).json()["database"] == "unreachable"
+        database.execute("ALTER TABLE away RENAME TO migrations")
+    client.get("/health/ready", expect=200)
+
+
 def test_with_two_stores_gone_uploads_are_refused_and_reads_go_on(small_chunks, random_bytes):
     vault, data = small_chunks, random_bytes(3 * CHUNK_SIZE)
     alice = vault.user()
