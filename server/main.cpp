@@ -168,7 +168,7 @@ int run(const process::Config& config) {
     FileContent content(catalog.chunks, stores, buffers);
     Cache cache(settings.cacheBytes);
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
-    if (settings.storagePaths.front().starts_with(settings.dataDir))
+    if (local.onOneDisk())
         settings.api.notice =
             "All copies are on one disk: they protect against a damaged file, not against a lost disk. Set "
             "STORAGE_PATHS to folders on different disks.";
@@ -227,7 +227,7 @@ int run(const process::Config& config) {
         while (!wake.wait_for(lock, ending, storeCheckInterval, [] { return false; }) && !ending.stop_requested()) {
             try {
                 if (local.check()) stores.setReplicas(local.replicas());
-            } catch (const Error& error) {
+            } catch (const std::exception& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
             }
         }

@@ -102,10 +102,16 @@ void resetPassword(Services& services, Call& call) {
 
 void storageOverview(Services& services, Call& call) {
     Json stores = Json::array();
+    const auto health = services.storeHealth();
+    const auto problemOf = [&](const std::string& node) {
+        const auto found = health.find(node);
+        return found == health.end() || found->second.problem.empty() ? Json(nullptr) : Json(found->second.problem);
+    };
     for (const catalog::Store& store : services.catalog.chunks.stores())
         stores.push_back({{"node_id", store.nodeId},
                           {"zone", store.zone},
                           {"state", stateName(store.state)},
+                          {"problem", problemOf(store.nodeId)},
                           {"capacity", store.capacityBytes},
                           {"free", store.freeBytes},
                           {"replicas", store.replicas},

@@ -37,6 +37,11 @@ struct ApiSettings {
     int sessionDays = 30;
 };
 
+struct StoreHealth {
+    std::string state;    // "ok", "full" or "unusable": for anybody
+    std::string problem;  // what is wrong, for administrators: it names folders
+};
+
 // Wired in main. All parts outlive the HTTP server and are thread-safe.
 struct Services {
     catalog::Catalog& catalog;
@@ -51,9 +56,8 @@ struct Services {
     const Clock& clock;
     // Runs one sweep of the workers now: what it did, or nullopt when there is none of this name.
     std::function<std::optional<wire::Json>(std::string_view name)> runSweep;
-    // The state of the stores, asked without waiting: node id -> "ok" or what is wrong.
-    std::function<std::map<std::string, std::string>()> storeHealth;
-    std::function<std::string()> metricsText;  // Prometheus text format
+    std::function<std::map<std::string, StoreHealth>()> storeHealth;  // by node id, asked without waiting
+    std::function<std::string()> metricsText;                         // Prometheus text format
 };
 
 struct Call {

@@ -32,9 +32,9 @@ void health(Services& services, Call& call) {
     const bool database = databaseAnswers(services);
     Json stores = Json::object();
     std::size_t good = 0;
-    for (const auto& [node, state] : services.storeHealth()) {
-        stores[node] = state;
-        good += state == "ok";
+    for (const auto& [node, store] : services.storeHealth()) {
+        stores[node] = store.state;
+        good += store.state == "ok";
     }
     const bool writable = good >= static_cast<std::size_t>(services.settings.writeQuorum);
     const bool whole = good == stores.size();

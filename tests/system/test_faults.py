@@ -211,6 +211,80 @@ def test_a_store_without_its_marker_is_left_alone(small_chunks, random_bytes, ru
              "the store that came back gets what it missed")
 
 
+def admin_storage(vault):
+    return {store["node_id"]: store for store in vault.admin().get("/admin/storage").json()["stores"]}
+
+
+def test_a_store_that_was_unusable_at_the_start_is_used_as_soon_as_it_can_be(small_chunks, random_bytes):
+    vault, data = small_chunks, random_bytes(3 * CHUNK_SIZE)
+    marker, away = store(vault, 1) / "vault.json", vault.folder / "vault.json"
+    vault.stop()
+    marker.rename(away)
+    vault.start()
+    vault.user().upload_multipart("photo", data)
+    # Where it is and what is wrong is for the administrator, and for the log.
+    assert health(vault)["storage_nodes"]["local-1"] == "unusable"
+    assert str(vault.data) not in vault.client().get("/health").text
+    assert str(store(vault, 1)) in admin_storage(vault)["local-1"]["problem"]
+    assert admin_storage(vault)["local-1"]["state"] == "down"
+    assert "store_unusable" in vault.log_text()
+    away.rename(marker)
+    wait_for(lambda: health(vault)["status"] == "ok", "the store is used again")
+    assert admin_storage(vault)["local-1"]["state"] == "up"
+    vault.admin().post("/admin/sweeps/under_replicated")
+    wait_for(lambda: all(has_good_copy(vault, 1, chunk) for chunk in split(data, CHUNK_SIZE)), "it gets its copies")
+
+
+def test_a_folder_that_is_configured_no_more_does_not_count(make_vault, random_bytes):
+    folders = [f"/{name}" for name in ("a", "b", "c", "d")]
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, REPLICATION_FACTOR=4)
+    paths = [str(vault.folder) + folder for folder in folders]
+    vault.settings["STORAGE_PATHS"] = ",".join(paths)
+    alice = vault.start().user()
+    file_id = alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))["file_id"]
+    wait_for(lambda: alice.info(file_id)["copies_present"] == 4, "four copies are there")
+    vault.stop()
+    vault.settings.update(STORAGE_PATHS=",".join(paths[:3]), REPLICATION_FACTOR=3)
+    vault.start()
+    assert admin_storage(vault)["local-4"]["state"] == "down"
+    assert alice.info(file_id)["copies_present"] == 3
+    assert "STORAGE_PATHS any more" in vault.log_text()
+    vault.stop()
+    vault.settings.update(STORAGE_PATHS=",".join(paths), REPLICATION_FACTOR=4)
+    vault.start()
+    assert alice.info(file_id)["copies_present"] == 4
+
+
+def test_a_disk_that_hangs_does_not_hang_the_others(make_vault, disk, random_bytes):
+    vault, data = make_vault(CHUNK_SIZE=CHUNK_SIZE), random_bytes(3 * CHUNK_SIZE)
+    disk.on()
+    paths = [vault.folder / "a", vault.folder / "b", disk.mount / "c"]
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, paths))
+    alice = vault.start().user()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+    disk.hang()
+    wait_for(lambda: health(vault)["storage_nodes"]["local-3"] == "unusable", "health tells of the disk")
+    assert health(vault)["storage_nodes"] == {"local-1": "ok", "local-2": "ok", "local-3": "unusable"}
+    assert alice.content(file_id) == data
+    alice.upload_multipart("more", data)
+    disk.go_on()
+    wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    vault.stop()
+
+
+def test_health_tells_whether_all_copies_are_on_one_disk(make_vault, tmp_path):
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        for other, told in ((tmp_path / "c", True), (disk / "c", False)):
+            vault = make_vault(STORAGE_PATHS=f"{tmp_path / 'a'},{tmp_path / 'b'},{other}",
+                               DATA_DIR=tmp_path / f"data-{told}").start()
+            try:
+                assert ("notice" in health(vault)) == told
+            finally:
+                vault.stop()
+            for name in ("a", "b"):
+                (tmp_path / name).rename(tmp_path / f"{name}-{told}")
+
+
 def test_a_secret_key_that_cannot_be_read_is_not_replaced(vault):
     alice, key = vault.user(), vault.data / "secret_key"
     vault.stop()
