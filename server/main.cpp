@@ -1,114 +1,67 @@
-// The API server. With nothing configured it is the whole system in one process: SQLite, local stores, workers.
+// The API server. With nothing configured it is the whole system in one process: SQLite, local stores, workers. Given a
+// database and Redis it is one of the API servers of a cluster.
 
-#include <fcntl.h>
 #include <malloc.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 
 #include "common/error/error.h"
 #include "common/http/server.h"
 #include "common/process/config.h"
+#include "common/process/instance_name.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
 #include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
 #include "common/process/version.h"
+#include "database/catalog/export.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
 #include "server/cache/local_cache.h"
+#include "server/cache/redis_cache.h"
+#include "server/embedded/cluster_stores.h"
+#include "server/embedded/data_folder.h"
 #include "server/embedded/local_stores.h"
 #include "server/embedded/settings.h"
 #include "server/storage/chunk_intake.h"
 #include "server/storage/file_content.h"
-#include "worker/jobs/repair_chunk.h"
-#include "worker/jobs/verify_content.h"
+#include "storagenode/client/node_directory.h"
+#include "worker/jobs/jobs.h"
 #include "worker/queue/in_process_queue.h"
-#include "worker/sweeps/sweeps.h"
+#include "worker/queue/redis_queue.h"
+#include "worker/sweeps/observe.h"
+#include "worker/sweeps/sweep_schedule.h"
 
 namespace chunkvault::server {
 namespace {
 
+using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
-constexpr std::chrono::seconds storeCheckInterval{10};
-
-// Makes the names in it durable.
-void syncFolder(const std::filesystem::path& path) {
-    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synced = folder >= 0 && ::fsync(folder) == 0;
-    if (folder >= 0) ::close(folder);
-    if (!synced)
-        throw Error(ErrorCode::unavailable,
-                    "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
-}
-
-void makeFolders(const std::filesystem::path& path) {
-    if (std::filesystem::is_directory(path)) return;
-    makeFolders(path.parent_path());
-    std::filesystem::create_directory(path);
-    syncFolder(path.parent_path());
-}
-
-// The data folder, private to its owner and to one process.
-class DataFolder {
-  public:
-    explicit DataFolder(const std::string& path) : path_(path) {
-        makeFolders(std::filesystem::absolute(path_).lexically_normal());
-        std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-        lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_ < 0)
-            throw Error(ErrorCode::unavailable,
-                        "DATA_DIR " + path + " cannot be written to: " + std::strerror(errno) + '.');
-        if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
-            throw Error(ErrorCode::conflict, "Another chunkvault-server uses the data folder " + path +
-                                                 ". Stop it first, or set DATA_DIR to another folder.");
-    }
-    ~DataFolder() { ::close(lock_); }
-    DataFolder(const DataFolder&) = delete;
-    DataFolder& operator=(const DataFolder&) = delete;
-
-    [[nodiscard]] std::string database() const { return (path_ / "catalog.sqlite").string(); }
-
-    // Made at the first start: whoever has it can make tokens for every account.
-    [[nodiscard]] std::string secretKey() const {
-        const std::filesystem::path file = path_ / "secret_key";
-        std::string key;
-        if (std::ifstream(file) >> key && key.size() >= 32) return key;
-        key = toBase64Url(randomBytes(48));
-        const std::string fresh = file.string() + ".new";
-        const int descriptor = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        const std::string line = key + '\n';
-        const bool written = descriptor >= 0 &&
-                             ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-                             ::fsync(descriptor) == 0;
-        if (descriptor >= 0) ::close(descriptor);
-        if (!written) throw Error(ErrorCode::unavailable, "The secret key cannot be written to " + file.string() + '.');
-        std::filesystem::rename(fresh, file);
-        syncFolder(path_);
-        return key;
-    }
-
-  private:
-    std::filesystem::path path_;
-    int lock_ = -1;
-};
+constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
+constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
 void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
     if (catalog.accounts.count() > 0) return;
-    catalog.accounts.create({.username = "admin",
-                             .email = "",
-                             .passwordHash = passwords.hash(settings.adminPassword),
-                             .role = catalog::Role::admin,
-                             .mustChangePassword = true});
+    try {
+        catalog.accounts.create({.username = "admin",
+                                 .email = "",
+                                 .passwordHash = passwords.hash(settings.adminPassword),
+                                 .role = catalog::Role::admin,
+                                 .mustChangePassword = true});
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::nameTaken) throw;  // another server of the cluster was first
+    }
 }
 
 void printWelcome(const Settings& settings, const std::string& url) {
@@ -139,51 +92,92 @@ const char* textOf(ReplicaFault fault) {
     return "silent";
 }
 
+// Asks the node that says it is there.
+void requireReachable(storagenode::NodeClient& node, const std::string& url, const std::string& nodeId,
+                      const std::string& storeId) {
+    storagenode::NodeStats stats;
+    try {
+        stats = node.stats();
+    } catch (const Error& error) {
+        throw Error(ErrorCode::conflict, "The API server cannot reach this node at " + url + ": look at NODE_URL.",
+                    error.what());
+    }
+    if (stats.nodeId != nodeId || stats.storeId != storeId)
+        throw Error(ErrorCode::conflict, "At " + url + " the API server finds the node " + stats.nodeId +
+                                             " with another store: look at NODE_URL.");
+}
+
 int run(const process::Config& config) {
     Settings settings(config);
+    const bool cluster = settings.isCluster();
     process::StopSignal stop;
     process::Log log(stderr, process::levelOf(settings.logLevel));
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
+    std::stop_source ending;
 
-    const DataFolder folder(settings.dataDir);
-    settings.catalog.database.sqliteFile = folder.database();
+    std::optional<DataFolder> folder;  // of a server of its own
+    if (!cluster) {
+        folder.emplace(settings.dataDir);
+        settings.catalog.database.sqliteFile = folder->database();
+    }
     catalog::Catalog catalog(settings.catalog, clock);
-    const Keys keys(settings.secretKey.empty() ? folder.secretKey() : settings.secretKey);
+    const Keys keys(settings.secretKey.empty() ? folder->secretKey() : settings.secretKey);
     Passwords passwords(settings.passwords);
-    makeFirstAccount(catalog, passwords, settings);
-    catalog.uploads.endIntakes();
-
-    LocalStores local(catalog, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
-                      [&](const std::string& node, const std::string& what) {
-                          log.write(Level::warning, "store_unusable", {{"node", node}, {"what", what}});
-                      });
     ChunkBuffers buffers(settings.chunkBuffers, static_cast<std::size_t>(settings.api.chunkSize));
-    const worker::Stores liveStores = [&] { return local.live(); };
 
-    worker::ChunkRepair repair(catalog.chunks, liveStores, buffers, settings.sweeps.replicationFactor);
-    auto& repaired =
-        metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies");
+    const auto nodeClient = [&](const std::string& nodeId, const std::string& url) {
+        return std::make_shared<storagenode::NodeClient>(nodeId, url, wire::ClusterKey(settings.clusterSecret),
+                                                         storagenode::NodeClientOptions{}, clock);
+    };
+    std::optional<storagenode::NodeDirectory> directory;  // of a cluster
+    std::unique_ptr<StoreSource> source;
+    if (cluster) {
+        directory.emplace(catalog.chunks, nodeClient);
+        source = std::make_unique<ClusterStores>(*directory);
+    } else {
+        makeFirstAccount(catalog, passwords, settings);
+        catalog.uploads.endIntakes();
+        auto local = std::make_unique<LocalStores>(
+            catalog, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
+            [&](const std::string& node, const std::string& what) {
+                log.write(Level::warning, "store_unusable", {{"node", node}, {"what", what}});
+            });
+        if (local->onOneDisk())
+            settings.api.notice =
+                "All copies are on one disk: they protect against a damaged file, not against a lost disk. Set "
+                "STORAGE_PATHS to folders on different disks.";
+        source = std::move(local);
+    }
+    const worker::Stores liveStores = [&] { return source->live(); };
+
+    const worker::Maintenance& maintenance = settings.maintenance;
+    worker::Throttle repairs(maintenance.repairBytesPerS), moves(maintenance.rebalanceBytesPerS);
+    worker::Jobs jobs(catalog, liveStores, buffers, maintenance.sweeps.replicationFactor, repairs, moves,
+                      ending.get_token());
+    const auto runJob = [&](const worker::Job& job) { jobs.run(job); };
+    const auto jobFailed = [&](const worker::Job& job, const char* what, bool givenUp) {
+        worker::observeFailedJob(log, job, what, givenUp);
+    };
+    const std::string redisPrefix = cluster ? worker::redisPrefix(settings.clusterSecret) : "";
+    std::unique_ptr<worker::JobQueue> queue;
+    worker::RedisQueue* redisQueue = nullptr;
+    if (cluster) {
+        // Workers do the jobs; this process posts them.
+        auto made = std::make_unique<worker::RedisQueue>(
+            worker::RedisQueueSettings{.address = settings.redis, .prefix = redisPrefix, .consumers = 0}, runJob,
+            jobFailed, [&](const std::string& what) {
+                log.write(what.empty() ? Level::info : Level::warning, "redis", {{"what", what.empty() ? "ok" : what}});
+            });
+        redisQueue = made.get();
+        queue = std::move(made);
+    } else {
+        queue = std::make_unique<worker::InProcessQueue>(worker::InProcessLimits{.threads = maintenance.jobThreads},
+                                                         runJob, jobFailed);
+        worker::observeJobs(metrics, jobs);
+    }
+
     auto& badReplicas = metrics.counter("chunkvault_bad_replicas_total", "Copies that were found missing or damaged");
-    worker::InProcessQueue queue(
-        {},
-        [&](const worker::Job& job) {
-            switch (job.kind) {
-                case worker::JobKind::unknown: break;
-                case worker::JobKind::repairChunk:
-                    if (repair.run(static_cast<catalog::ChunkRow>(job.id)) == worker::RepairOutcome::repaired)
-                        repaired.Increment();
-                    break;
-                case worker::JobKind::verifyContent:
-                    worker::verifyContent(catalog.chunks, liveStores, buffers, static_cast<catalog::ContentId>(job.id));
-                    break;
-            }
-        },
-        [&](const worker::Job& job, const char* what, bool givenUp) {
-            log.write(givenUp ? Level::error : Level::warning, "job_failed",
-                      {{"job", toString(job)}, {"what", what}, {"given_up", givenUp}});
-        });
-
     ReplicatedChunkStore stores(
         settings.replication,
         {.onBadReplica =
@@ -193,8 +187,9 @@ int run(const process::Config& config) {
                  if (fault == ReplicaFault::silent) return;
                  badReplicas.Increment();
                  try {
+                     // One bad copy casts doubt on the others.
                      if (const auto row = catalog.chunks.replicaBad(id, store))
-                         queue.post({worker::JobKind::repairChunk, catalog::valueOf(*row)});
+                         queue->post({worker::JobKind::verifyChunk, catalog::valueOf(*row)});
                  } catch (const Error& error) {
                      log.write(Level::error, "bad_replica_not_recorded", {{"what", error.what()}});
                  }
@@ -203,39 +198,43 @@ int run(const process::Config& config) {
              [&](catalog::StoreRow store, const Error& error) {
                  log.write(Level::warning, "store_error", {{"store", catalog::valueOf(store)}, {"what", error.what()}});
              }});
-    stores.setReplicas(local.replicas());
+    stores.setReplicas(source->replicas());
 
-    worker::Sweeps sweeps(catalog, liveStores, queue, settings.sweeps, clock);
-    const auto often = settings.sweepInterval;
-    worker::SweepSchedule schedule(
-        sweeps,
-        {{"under_replicated", often},
-         {"expired", often},
-         {"contents", often},
-         {"scrub", often},
-         {"unreferenced", often * 6},
-         {"orphans", often * 36},
-         {"store_trash", often * 36}},
-        [&](const std::string& name, const worker::SweepReport& report, const std::string& error) {
-            const bool alarming = !error.empty() || !report.note.empty();
-            if (alarming || report.changed > 0)
-                log.write(alarming ? Level::warning : Level::info, "sweep",
-                          {{"name", name},
-                           {"examined", report.examined},
-                           {"changed", report.changed},
-                           {"note", error + report.note}});
-        });
+    worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token());
+    const worker::SweepLeases leases{catalog.nodes, process::newInstanceName()};
+    std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
+    if (!cluster)
+        schedule.emplace(sweeps, maintenance.localSchedule(), nullptr,
+                         [&](const worker::SweepSchedule::Run& done) { worker::observeSweep(metrics, log, done); });
 
-    ChunkIntake intake(catalog.uploads, stores, settings.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
-        queue.post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
+    ChunkIntake intake(catalog.uploads, stores, maintenance.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
+        queue->post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
     });
     FileContent content(catalog.chunks, stores, buffers);
-    LocalCache cache(settings.cacheBytes);
+    std::unique_ptr<Cache> cache;
+    if (cluster)
+        cache = std::make_unique<RedisCache>(
+            RedisCacheSettings{.address = settings.redis, .prefix = redisPrefix + versionText + ":cache:"});
+    else cache = std::make_unique<LocalCache>(settings.cacheBytes);
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
-    if (settings.storagePaths.front().starts_with(settings.dataDir))
-        settings.api.notice =
-            "All copies are on one disk: they protect against a damaged file, not against a lost disk. Set "
-            "STORAGE_PATHS to folders on different disks.";
+
+    std::optional<wire::RequestVerifier> verifier;
+    std::optional<http::ClusterDoor> door;
+    std::optional<ClusterParts> clusterParts;
+    if (cluster) {
+        verifier.emplace(wire::ClusterKey(settings.clusterSecret), std::string(wire::apiTarget), clock);
+        door.emplace(*verifier, [&](wire::Refusal refusal) {
+            metrics
+                .counter("chunkvault_internal_unauthorized_total",
+                         "Requests for the cluster's programs that were refused",
+                         {{"reason", std::string(wire::textOf(refusal))}})
+                .Increment();
+        });
+        clusterParts.emplace(
+            ClusterParts{*door, [&](const std::string& nodeId, const std::string& url, const std::string& storeId) {
+                             requireReachable(*nodeClient(nodeId, url), url, nodeId, storeId);
+                         }});
+    }
 
     Services services{
         catalog,
@@ -245,17 +244,24 @@ int run(const process::Config& config) {
         buffers,
         intake,
         content,
-        cache,
+        *cache,
+        *queue,
         settings.api,
         clock,
         [&](std::string_view name) -> std::optional<wire::Json> {
-            const auto report = schedule.runNow(name);
+            const auto report =
+                cluster ? worker::runLeased(sweeps, leases, name, sweepPatience) : schedule->runNow(name);
             if (!report) return std::nullopt;
             return wire::Json{
                 {"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};
         },
-        [&] { return local.health(); },
-        [&] { return metrics.text(); }};
+        [&] { return source->health(); },
+        [&] { return metrics.text(); },
+        [&]() -> std::string {
+            if (redisQueue == nullptr) return "not used";
+            return redisQueue->trouble().empty() ? "ok" : "unreachable";
+        },
+        clusterParts ? &*clusterParts : nullptr};
     const http::Router router(makeRoutes(services));
     http::Server server(router, settings.http, [&](const http::Exchange& exchange) {
         metrics.observe(exchange);
@@ -269,27 +275,41 @@ int run(const process::Config& config) {
     metrics.gauge("chunkvault_chunk_buffer_bytes", "Chunk memory in use",
                   [&] { return static_cast<double>(buffers.bytesInUse()); });
     metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
-                  [&] { return static_cast<double>(queue.length()); });
+                  [&] { return static_cast<double>(queue->length()); });
     server.start();
     log.write(Level::info, "started", {{"version", versionText}, {"url", url}});
-    printWelcome(settings, url);
+    if (!cluster) printWelcome(settings, url);
 
-    std::jthread watcher([&](const std::stop_token& ending) {
+    std::jthread watcher([&] {
+        const std::stop_token stopping = ending.get_token();
+        if (cluster) {
+            const bool open = catalog.database.openPatiently(stopping, [&](const Error& error) {
+                log.write(Level::warning, "waiting_for_database", {{"what", error.what()}});
+            });
+            if (!open) return;
+        }
         std::mutex mutex;
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
-        while (!wake.wait_for(lock, ending, storeCheckInterval, [] { return false; }) && !ending.stop_requested()) {
+        for (bool accountMade = !cluster; !stopping.stop_requested();) {
             try {
-                if (local.check()) stores.setReplicas(local.replicas());
+                if (!accountMade) makeFirstAccount(catalog, passwords, settings);
+                accountMade = true;
+                if (source->check()) stores.setReplicas(source->replicas());
             } catch (const Error& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
             }
+            (void)wake.wait_for(lock, stopping, cluster ? nodesInterval : localStoresInterval, [] { return false; });
         }
     });
 
     stop.wait();
     log.write(Level::info, "stopping", {});
+    ending.request_stop();
+    repairs.stop();
+    moves.stop();
     server.stop();
+    watcher.join();
     log.write(Level::info, "stopped", {});
     return 0;
 }
@@ -297,9 +317,13 @@ int run(const process::Config& config) {
 // chunkvault-server admin reset-password USER | format-store NODE, with the server stopped.
 int administer(const process::Config& config, const std::string& verb, const std::string& name) {
     Settings settings(config);
-    const DataFolder folder(settings.dataDir);
-    settings.catalog.database.sqliteFile = folder.database();
+    std::optional<DataFolder> folder;
+    if (!settings.isCluster()) {
+        folder.emplace(settings.dataDir);
+        settings.catalog.database.sqliteFile = folder->database();
+    }
     catalog::Catalog catalog(settings.catalog, systemNow);
+    catalog.database.open();
     if (verb == "reset-password") {
         const auto found = catalog.accounts.findForLogin(name);
         if (!found) throw Error(ErrorCode::notFound, "There is no user \"" + name + "\".");
@@ -310,6 +334,10 @@ int administer(const process::Config& config, const std::string& verb, const std
                     password.c_str());
         return 0;
     }
+    if (settings.isCluster())
+        throw Error(
+            ErrorCode::invalidValue,
+            "A storage node of a cluster takes a replaced disk into use by itself: start it on the empty folder.");
     for (std::size_t i = 0; i < settings.storagePaths.size(); ++i) {
         if (LocalStores::nodeId(i) != name) continue;
         LocalStores::format(settings.storagePaths[i], catalog.chunks.vaultId(), name);
@@ -321,11 +349,40 @@ int administer(const process::Config& config, const std::string& verb, const std
                 "There is no store \"" + name + "\". The stores are local-1 and so on, in the order of STORAGE_PATHS.");
 }
 
+// chunkvault-server export --to DATABASE_URL, with the server stopped.
+int exportCatalog(const process::Config& config, const std::string& postgresUrl) {
+    Settings settings(config);
+    if (settings.isCluster())
+        throw Error(
+            ErrorCode::invalidValue,
+            "export is for a server of its own: unset DATABASE_URL and REDIS_URL, and give the new database with "
+            "--to.");
+    const DataFolder folder(settings.dataDir);
+    const std::string secretKey = settings.secretKey.empty() ? folder.secretKey() : settings.secretKey;
+    catalog::Database from({.sqliteFile = folder.database()});
+    const auto report = catalog::exportTo(from, postgresUrl, [](const std::string& table, std::int64_t rows) {
+        std::printf("  %-20s %lld rows\n", table.c_str(), static_cast<long long>(rows));
+    });
+    std::printf(
+        "\nThe catalog is in the new database. What is left to do, with this server stopped for good:\n\n"
+        "  1. Start the API servers and workers of the cluster with the same SECRET_KEY, so that logins and links "
+        "stay\n     good. It is in %s.\n"
+        "  2. Start a storage node for each store folder. No chunk has to be moved or copied:\n\n",
+        settings.secretKey.empty() ? (settings.dataDir + "/secret_key").c_str() : "the environment of this server");
+    for (std::size_t i = 0; i < settings.storagePaths.size(); ++i)
+        std::printf("       NODE_ID=%s STORAGE_PATH=%s chunkvault-storagenode\n", LocalStores::nodeId(i).c_str(),
+                    std::filesystem::absolute(settings.storagePaths[i]).lexically_normal().c_str());
+    std::printf("\n");
+    return 0;
+}
+
 void printUsage() {
     std::printf(
         "chunkvault-server                              run; configured by environment variables\n"
         "chunkvault-server admin reset-password USER    give a user a new password (the server must be stopped)\n"
         "chunkvault-server admin format-store NODE      take a replaced disk into use (the server must be stopped)\n"
+        "chunkvault-server export --to DATABASE_URL     copy the catalog to a cluster's database (the server must be "
+        "stopped)\n"
         "chunkvault-server --settings                   the environment variables, as a Markdown table\n"
         "chunkvault-server --version\n");
 }
@@ -344,6 +401,8 @@ int start(int argc, char** argv) {
     const std::string action = argc == 4 ? argv[2] : "";
     if (verb == "admin" && (action == "reset-password" || action == "format-store"))
         return administer(process::Config(Settings::table(), process::Config::environment()), action, argv[3]);
+    if (verb == "export" && argc == 4 && std::string(argv[2]) == "--to")
+        return exportCatalog(process::Config(Settings::table(), process::Config::environment()), argv[3]);
     printUsage();
     return verb == "--help" ? 0 : 2;
 }

@@ -8,14 +8,16 @@
 
 namespace chunkvault {
 
-ChunkBuffer::ChunkBuffer(ChunkBuffers* home, std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged)
-    : home_(home), data_(std::move(data)), capacity_(capacity), charged_(charged) {}
+ChunkBuffer::ChunkBuffer(ChunkBuffers* home, std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged,
+                         BufferAccount account)
+    : home_(home), data_(std::move(data)), capacity_(capacity), charged_(charged), account_(account) {}
 
 ChunkBuffer::ChunkBuffer(ChunkBuffer&& other) noexcept
     : home_(std::exchange(other.home_, nullptr)),
       data_(std::move(other.data_)),
       capacity_(other.capacity_),
-      charged_(other.charged_) {}
+      charged_(other.charged_),
+      account_(other.account_) {}
 
 ChunkBuffer& ChunkBuffer::operator=(ChunkBuffer&& other) noexcept {
     if (this != &other) {
@@ -24,6 +26,7 @@ ChunkBuffer& ChunkBuffer::operator=(ChunkBuffer&& other) noexcept {
         data_ = std::move(other.data_);
         capacity_ = other.capacity_;
         charged_ = other.charged_;
+        account_ = other.account_;
     }
     return *this;
 }
@@ -31,7 +34,7 @@ ChunkBuffer& ChunkBuffer::operator=(ChunkBuffer&& other) noexcept {
 ChunkBuffer::~ChunkBuffer() { release(); }
 
 void ChunkBuffer::release() noexcept {
-    if (home_ != nullptr) home_->giveBack(std::move(data_), capacity_, charged_);
+    if (home_ != nullptr) home_->giveBack(std::move(data_), capacity_, charged_, account_);
     home_ = nullptr;
 }
 
@@ -43,10 +46,14 @@ ChunkBuffers::ChunkBuffers(std::size_t count, std::size_t chunkSize)
 ChunkBuffers::~ChunkBuffers() = default;
 
 ChunkBuffer ChunkBuffers::acquire(std::size_t capacity, std::chrono::milliseconds timeout) {
+    return acquireFor(BufferAccount::nobody, capacity, timeout);
+}
+
+ChunkBuffer ChunkBuffers::acquireFor(BufferAccount account, std::size_t capacity, std::chrono::milliseconds timeout) {
     const std::size_t charged = std::min(capacity, budget_);
     std::unique_lock lock(mutex_);
-    awaitRoom(charged, timeout, lock);
-    return take(capacity, charged);
+    awaitRoom(account, charged, timeout, lock);
+    return lend(capacity, charged, account, lock);
 }
 
 std::vector<ChunkBuffer> ChunkBuffers::acquireAll(std::span<const std::size_t> capacities,
@@ -55,21 +62,34 @@ std::vector<ChunkBuffer> ChunkBuffers::acquireAll(std::span<const std::size_t> c
     std::vector<ChunkBuffer> buffers;
     buffers.reserve(capacities.size());
     std::unique_lock lock(mutex_);
-    awaitRoom(left, timeout, lock);
+    awaitRoom(BufferAccount::nobody, left, timeout, lock);
     for (const std::size_t capacity : capacities) {
         const std::size_t charged = std::min(capacity, left);
-        buffers.push_back(take(capacity, charged));
+        if (!lock.owns_lock()) lock.lock();
+        buffers.push_back(lend(capacity, charged, BufferAccount::nobody, lock));
         left -= charged;
     }
     return buffers;
 }
 
 std::optional<ChunkBuffer> ChunkBuffers::tryAcquire(std::size_t capacity) {
+    return tryAcquireFor(BufferAccount::nobody, capacity);
+}
+
+std::optional<ChunkBuffer> ChunkBuffers::tryAcquireFor(BufferAccount account, std::size_t capacity) {
     const std::size_t charged = std::min(capacity, budget_);
+    std::unique_lock lock(mutex_);
+    if (!available(account, charged)) return std::nullopt;
+    charge(account, charged);
+    return lend(capacity, charged, account, lock);
+}
+
+bool ChunkBuffers::wanted(BufferAccount holder) const {
     const std::lock_guard lock(mutex_);
-    skipAbandoned();
-    if (servedTicket_ != nextTicket_ || !fits(charged)) return std::nullopt;
-    return take(capacity, charged);
+    return std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiter& waiter) {
+        const bool ownAccount = holder != BufferAccount::nobody && waiter.account == holder;
+        return !waiter.served && (ownAccount || withinShare(waiter.account, waiter.charged));
+    });
 }
 
 std::size_t ChunkBuffers::bytesInUse() const {
@@ -82,32 +102,60 @@ std::uint64_t ChunkBuffers::waits() const {
     return waits_;
 }
 
-void ChunkBuffers::skipAbandoned() {
-    while (std::erase(abandoned_, servedTicket_) > 0) ++servedTicket_;
+// An account may always have one loan, however large.
+bool ChunkBuffers::withinShare(BufferAccount account, std::size_t charged) const {
+    if (account == BufferAccount::nobody) return true;
+    const auto held = inUseFor_.find(account);
+    return held == inUseFor_.end() || held->second == 0 || held->second + charged <= budget_ / 2;
 }
 
-bool ChunkBuffers::fits(std::size_t charged) const { return inUse_ + charged <= budget_; }
+bool ChunkBuffers::available(BufferAccount account, std::size_t charged) const {
+    if (inUse_ + charged > budget_ || !withinShare(account, charged)) return false;
+    return std::none_of(waiting_.begin(), waiting_.end(), [&](const Waiter& waiter) {
+        return !waiter.served && (waiter.account == account || withinShare(waiter.account, waiter.charged));
+    });
+}
 
-void ChunkBuffers::awaitRoom(std::size_t charged, std::chrono::milliseconds timeout,
+void ChunkBuffers::awaitRoom(BufferAccount account, std::size_t charged, std::chrono::milliseconds timeout,
                              std::unique_lock<std::mutex>& lock) {
-    const std::uint64_t ticket = nextTicket_++;
-    const auto myTurn = [&] { return servedTicket_ == ticket && fits(charged); };
-    if (!myTurn()) {
-        ++waits_;
-        if (!freed_.wait_for(lock, timeout, myTurn)) {
-            abandoned_.push_back(ticket);
-            skipAbandoned();
-            freed_.notify_all();
-            throw Error(ErrorCode::unavailable, "The server is busy with other transfers. Try again in a few seconds.")
-                .retryAfter(5);
-        }
-    }
-    ++servedTicket_;
-    skipAbandoned();
-    freed_.notify_all();
+    if (available(account, charged)) return charge(account, charged);
+    ++waits_;
+    const auto waiter = waiting_.insert(waiting_.end(), {account, charged});
+    inUseFor_.try_emplace(account, 0);  // now, because who gives back must not fail
+    const bool served = served_.wait_for(lock, timeout, [&] { return waiter->served; });
+    waiting_.erase(waiter);
+    if (served) return;
+    forgetIfIdle(account);
+    serveWaiting();  // a smaller one may have waited behind this
+    throw Error(ErrorCode::unavailable, "The server is busy with other transfers. Try again in a few seconds.")
+        .retryAfter(5);
 }
 
-ChunkBuffer ChunkBuffers::take(std::size_t capacity, std::size_t charged) {
+void ChunkBuffers::charge(BufferAccount account, std::size_t charged) {
+    inUse_ += charged;
+    inUseFor_[account] += charged;
+}
+
+void ChunkBuffers::forgetIfIdle(BufferAccount account) noexcept {
+    const auto held = inUseFor_.find(account);
+    const bool waits =
+        std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiter& waiter) { return waiter.account == account; });
+    if (held->second == 0 && !waits) inUseFor_.erase(held);
+}
+
+void ChunkBuffers::serveWaiting() {
+    bool any = false;
+    for (Waiter& waiter : waiting_) {
+        if (waiter.served || !withinShare(waiter.account, waiter.charged)) continue;
+        if (inUse_ + waiter.charged > budget_) break;
+        charge(waiter.account, waiter.charged);
+        waiter.served = any = true;
+    }
+    if (any) served_.notify_all();
+}
+
+ChunkBuffer ChunkBuffers::lend(std::size_t capacity, std::size_t charged, BufferAccount account,
+                               std::unique_lock<std::mutex>& lock) {
     // A loan of more than half a chunk gets a whole block: those are kept and used again.
     const bool whole = capacity <= chunkSize_ && capacity > chunkSize_ / 2;
     const std::size_t allocated = whole ? chunkSize_ : capacity;
@@ -115,21 +163,20 @@ ChunkBuffer ChunkBuffers::take(std::size_t capacity, std::size_t charged) {
     if (whole && !free_.empty()) {
         data = std::move(free_.back());
         free_.pop_back();
-    } else {
-        data = std::make_unique_for_overwrite<char[]>(allocated);
     }
-    inUse_ += charged;
-    return {this, std::move(data), allocated, charged};
+    lock.unlock();
+    if (data == nullptr) data = std::make_unique_for_overwrite<char[]>(allocated);
+    return {this, std::move(data), allocated, charged, account};
 }
 
-void ChunkBuffers::giveBack(std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged) noexcept {
-    {
-        const std::lock_guard lock(mutex_);
-        inUse_ -= charged;
-        if (capacity == chunkSize_ && free_.size() < free_.capacity()) free_.push_back(std::move(data));
-        skipAbandoned();
-    }
-    freed_.notify_all();
+void ChunkBuffers::giveBack(std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged,
+                            BufferAccount account) noexcept {
+    const std::lock_guard lock(mutex_);
+    inUse_ -= charged;
+    inUseFor_.find(account)->second -= charged;
+    forgetIfIdle(account);
+    if (capacity == chunkSize_ && free_.size() < free_.capacity()) free_.push_back(std::move(data));
+    serveWaiting();
 }
 
 }  // namespace chunkvault

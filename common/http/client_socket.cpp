@@ -23,6 +23,7 @@ namespace chunkvault::http {
 namespace {
 
 constexpr std::size_t tlsRecordBytes = 16 << 10;
+constexpr const char* tooSlow = "the client took the answer too slowly";
 
 int clampedLength(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
 
@@ -60,7 +61,7 @@ bool ClientSocket::handshake(Patience& patience) {
 
 bool ClientSocket::awaitInput(std::chrono::nanoseconds time) {
     if (tls_ != nullptr && SSL_has_pending(tls_.get()) == 1) return true;
-    return wait(Need::input, time);
+    return wait(Need::input, time).ready;
 }
 
 std::size_t ClientSocket::read(std::span<char> buffer, Patience& patience) {
@@ -76,16 +77,36 @@ std::size_t ClientSocket::read(std::span<char> buffer, Patience& patience) {
 }
 
 void ClientSocket::write(std::span<const char> head, std::span<const char> body, Patience& patience) {
-    while (!head.empty() || !body.empty()) {
-        const Step step = tryWrite(head, body);
-        if (step.need != Need::nothing) {
-            if (!waitPatiently(step.need, patience)) throwGone("the client took the answer too slowly");
+    (void)writeSome(head, body, std::chrono::nanoseconds::max(), patience);
+}
+
+std::size_t ClientSocket::writeSome(std::span<const char> head, std::span<const char> body,
+                                    std::chrono::nanoseconds maxWait, Patience& patience) {
+    const std::size_t size = head.size() + body.size();
+    std::size_t done = 0;
+    while (done < size) {
+        const std::size_t ofHead = std::min(done, head.size());
+        const Step step = tryWrite(head.subspan(ofHead), body.subspan(done - ofHead));
+        if (step.need == Need::nothing) {
+            patience.moved(step.bytes);
+            done += step.bytes;
             continue;
         }
-        patience.moved(step.bytes);
-        const std::size_t ofHead = std::min(step.bytes, head.size());
-        head = head.subspan(ofHead);
-        body = body.subspan(step.bytes - ofHead);
+        writeNeed_ = step.need;
+        if (maxWait.count() <= 0) break;
+        const auto time = wait(step.need, std::min(maxWait, patience.left()));
+        maxWait -= time.passed;
+        if (!patience.waited(time.passed) && !time.ready) throwGone(tooSlow);
+    }
+    return done;
+}
+
+void ClientSocket::awaitWritable(Patience& patience) {
+    for (;;) {
+        const auto time = wait(writeNeed_, patience.left());
+        const bool patient = patience.waited(time.passed);
+        if (time.ready) return;
+        if (!patient) throwGone(tooSlow);
     }
 }
 
@@ -98,7 +119,7 @@ void ClientSocket::close(std::chrono::nanoseconds time) noexcept {
     std::array<char, 4096> discarded;
     const auto end = std::chrono::steady_clock::now() + time;
     for (auto left = time; left.count() > 0; left = end - std::chrono::steady_clock::now()) {
-        if (!wait(Need::input, left)) return;
+        if (!wait(Need::input, left).ready) return;
         const auto count = ::recv(descriptor_, discarded.data(), discarded.size(), MSG_DONTWAIT);
         if (count == 0 || (count < 0 && !wouldBlock() && errno != EINTR)) return;
     }
@@ -163,22 +184,23 @@ ClientSocket::Step ClientSocket::tlsStep(int result) const noexcept {
     }
 }
 
-bool ClientSocket::wait(Need need, std::chrono::nanoseconds time) const noexcept {
+ClientSocket::Wait ClientSocket::wait(Need need, std::chrono::nanoseconds time) const noexcept {
     pollfd entry{
         .fd = descriptor_, .events = static_cast<short>(need == Need::output ? POLLOUT : POLLIN), .revents = 0};
-    const auto end = std::chrono::steady_clock::now() + time;
-    for (;;) {
-        const auto left = std::max(end - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));
+    const auto begin = std::chrono::steady_clock::now();
+    for (auto passed = std::chrono::nanoseconds(0);;) {
+        const auto left = std::max(time - passed, std::chrono::nanoseconds(0));
         const auto leftMs = std::chrono::ceil<std::chrono::milliseconds>(left).count();
         const int ready = ::poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(leftMs, INT_MAX)));
-        if (ready >= 0 || errno != EINTR) return ready > 0;
+        const bool interrupted = ready < 0 && errno == EINTR;
+        passed = std::chrono::steady_clock::now() - begin;
+        if (!interrupted) return {.ready = ready > 0, .passed = passed};
     }
 }
 
 bool ClientSocket::waitPatiently(Need need, Patience& patience) const {
-    const auto begin = std::chrono::steady_clock::now();
-    const bool ready = wait(need, patience.left());
-    return patience.waited(std::chrono::steady_clock::now() - begin) || ready;
+    const Wait time = wait(need, patience.left());
+    return patience.waited(time.passed) || time.ready;
 }
 
 }  // namespace chunkvault::http

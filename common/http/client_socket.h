@@ -34,6 +34,12 @@ class ClientSocket {
     // All of head, then all of body, in one packet where they fit. Throws Error unavailable: the client is gone or
     // slow.
     void write(std::span<const char> head, std::span<const char> body, Patience& patience);
+    // The same, but gives up when the client was waited for as long as maxWait; how many bytes were written. What is
+    // left must come unchanged in the next write.
+    [[nodiscard]] std::size_t writeSome(std::span<const char> head, std::span<const char> body,
+                                        std::chrono::nanoseconds maxWait, Patience& patience);
+    // After a writeSome that gave up: until it is worth while to go on. Throws as write.
+    void awaitWritable(Patience& patience);
 
     // Tells the client that no more comes, then discards what it still sends (for at most time), so that it can read
     // the last answer: closing on unread input would take that away from it.
@@ -59,13 +65,17 @@ class ClientSocket {
     [[nodiscard]] Step tryRead(std::span<char> buffer) noexcept;
     [[nodiscard]] Step tryWrite(std::span<const char> head, std::span<const char> body);
     [[nodiscard]] Step tlsStep(int result) const noexcept;
-    // False: not ready within time.
-    [[nodiscard]] bool wait(Need need, std::chrono::nanoseconds time) const noexcept;
+    struct Wait {
+        bool ready;  // false: not within the time
+        std::chrono::nanoseconds passed;
+    };
+    [[nodiscard]] Wait wait(Need need, std::chrono::nanoseconds time) const noexcept;
     // Waits within the patience; false when that is used up.
     [[nodiscard]] bool waitPatiently(Need need, Patience& patience) const;
 
     Poco::Net::StreamSocket socket_;
     int descriptor_;
+    Need writeNeed_ = Need::output;  // what the last write that gave up waits for
     std::unique_ptr<SSL, TlsDeleter> tls_;
 };
 

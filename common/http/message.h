@@ -2,7 +2,9 @@
 // connection's own thread and must not keep them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +30,11 @@ class BodyReader {
     // Throws Error badRequest (ended early, bad chunked coding), requestTimeout, payloadTooLarge (above the route's
     // limit).
     virtual std::size_t read(std::span<char> buffer) = 0;
+    // Waits until something can be read without waiting; false at the end. Throws as read.
+    [[nodiscard]] virtual bool awaitData() = 0;
+    // From now on, while wanted() says that others wait for what the reader of this body holds, a body that has fallen
+    // two seconds behind 32 KiB/s makes read throw requestTimeout. Asked a few times a second, on this thread.
+    virtual void hurryWhile(std::function<bool()> wanted) = 0;
 
     // Reads until buffer is full or the body ends; how many bytes were read.
     std::size_t readFull(std::span<char> buffer);
@@ -68,6 +75,11 @@ class BodyWriter {
     virtual ~BodyWriter() = default;
     // Throws Error unavailable when the client is gone, too slow, or the server stops.
     virtual void write(std::span<const char> data) = 0;
+    // Writes until all of data is on its way or the client was waited for as long as maxWait; how many bytes are on
+    // their way. The rest must follow unchanged. All of them when the body's length was not announced. Throws as write.
+    virtual std::size_t writeSome(std::span<const char> data, std::chrono::nanoseconds maxWait) = 0;
+    // Waits until the client takes something again. Throws as write.
+    virtual void awaitWritable() = 0;
 };
 
 // Exactly one of send, sendEmpty and begin is called once. For HEAD the loop sends the header alone.

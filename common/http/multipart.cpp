@@ -142,21 +142,26 @@ bool MultipartReader::next() {
     return true;
 }
 
-std::size_t MultipartReader::read(std::span<char> buffer) {
-    if (!inPart_ || buffer.empty()) return 0;
+bool MultipartReader::awaitData() {
+    if (!inPart_) return false;
     while (clear_ == 0) {
         const std::string_view arrived = window();
         const void* found = memmem(arrived.data(), arrived.size(), delimiter_.data(), delimiter_.size());
         if (found == arrived.data()) {
             consume(delimiter_.size());
             inPart_ = false;
-            return 0;
+            return false;
         }
         // Without one, it may still have begun in the last bytes.
         clear_ = found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - arrived.data())
                                   : arrived.size() - std::min(arrived.size(), delimiter_.size() - 1);
         if (clear_ == 0) fill();
     }
+    return true;
+}
+
+std::size_t MultipartReader::read(std::span<char> buffer) {
+    if (buffer.empty() || !awaitData()) return 0;
     const std::size_t count = std::min(clear_, buffer.size());
     std::memcpy(buffer.data(), data_.get() + begin_, count);
     consume(count);

@@ -30,6 +30,8 @@ class MultipartReader {
     // As it was sent; empty when it was not.
     [[nodiscard]] std::string_view contentType() const { return contentType_; }
 
+    // Waits until some of the part's bytes are there; false at its end.
+    [[nodiscard]] bool awaitData();
     // The part's bytes; 0 at its end.
     std::size_t read(std::span<char> buffer);
     // Until buffer is full or the part ends.

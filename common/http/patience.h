@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 namespace chunkvault::http {
 
@@ -46,6 +48,26 @@ class TransferPace final : public Patience {
     std::chrono::nanoseconds stalled_{};  // since something moved
     std::chrono::nanoseconds windowWaited_{};
     std::uint64_t windowBytes_ = 0;
+};
+
+// Another patience that ends also when, while wanted() says so, the client is more than maxBehind behind minBytesPerS.
+class HurriedPace final : public Patience {
+  public:
+    // inner must outlive this.
+    HurriedPace(Patience& inner, std::function<bool()> wanted) : inner_(inner), wanted_(std::move(wanted)) {}
+    [[nodiscard]] std::chrono::nanoseconds left() const override;
+    [[nodiscard]] bool waited(std::chrono::nanoseconds time) override;
+    void moved(std::size_t bytes) override;
+
+    static constexpr std::uint64_t minBytesPerS = 32 << 10;
+    static constexpr std::chrono::milliseconds maxBehind{2000};
+
+  private:
+    [[nodiscard]] bool tooSlow() const { return behind_ >= maxBehind && wanted_(); }
+
+    Patience& inner_;
+    std::function<bool()> wanted_;
+    std::chrono::nanoseconds behind_{};
 };
 
 }  // namespace chunkvault::http

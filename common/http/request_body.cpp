@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "common/error/error.h"
 #include "common/http/ascii.h"
@@ -16,6 +18,7 @@ constexpr std::size_t maxChunkLineBytes = 1 << 10;
 constexpr std::size_t fairFramingBytes = 16;  // a chunk's size line and end, without extensions
 constexpr std::size_t maxFramingExcess = 16 << 10;
 constexpr std::size_t maxTrailerBytes = 8 << 10;
+constexpr const char* endedEarly = "The request body ended early. Send as many bytes as were announced.";
 constexpr std::string_view continueAnswer = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -34,13 +37,25 @@ RequestBody::RequestBody(const RequestHead& head, ClientSocket& socket, InputBuf
 void RequestBody::allow(std::uint64_t maxBytes, Patience& patience) {
     maxBytes_ = maxBytes;
     patience_ = &patience;
+    hurried_.reset();
+}
+
+bool RequestBody::awaitData() {
+    if (!goOn()) return false;
+    if (!input_.empty()) return true;
+    const std::size_t count = readSocket(input_.room());
+    if (count == 0) fail(endedEarly);
+    input_.filled(count);
+    return true;
+}
+
+void RequestBody::hurryWhile(std::function<bool()> wanted) {
+    assert(patience_ != nullptr && !hurried_);
+    patience_ = &hurried_.emplace(*patience_, std::move(wanted));
 }
 
 std::size_t RequestBody::read(std::span<char> buffer) {
-    if (buffer.empty()) return 0;
-    if (continueWanted_) sendContinue();
-    if (state_ != State::data) readChunkFraming();
-    if (state_ == State::ended) return 0;
+    if (buffer.empty() || !goOn()) return 0;
     const std::size_t count = readAvailable(buffer.first(std::min<std::uint64_t>(buffer.size(), remaining_)));
     remaining_ -= count;
     bytesRead_ += count;
@@ -69,6 +84,12 @@ void RequestBody::fail(const char* sentence) {
     throw Error(ErrorCode::badRequest, sentence);
 }
 
+bool RequestBody::goOn() {
+    if (continueWanted_) sendContinue();
+    if (state_ != State::data) readChunkFraming();
+    return state_ != State::ended;
+}
+
 std::size_t RequestBody::readAvailable(std::span<char> buffer) {
     if (const std::string_view early = input_.view(); !early.empty()) {
         const std::size_t count = std::min(early.size(), buffer.size());
@@ -77,7 +98,7 @@ std::size_t RequestBody::readAvailable(std::span<char> buffer) {
         return count;
     }
     const std::size_t count = readSocket(buffer);
-    if (count == 0) fail("The request body ended early. Send as many bytes as were announced.");
+    if (count == 0) fail(endedEarly);
     return count;
 }
 

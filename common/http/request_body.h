@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,8 @@ class RequestBody final : public BodyReader {
 
     [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
     std::size_t read(std::span<char> buffer) override;
+    [[nodiscard]] bool awaitData() override;
+    void hurryWhile(std::function<bool()> wanted) override;
 
     [[nodiscard]] bool ended() const { return state_ == State::ended; }
     // Bytes handed out, drained ones included.
@@ -38,6 +41,8 @@ class RequestBody final : public BodyReader {
     enum class State { data, chunkHeader, chunkEnd, trailers, ended, failed };
 
     [[noreturn]] void fail(const char* sentence);
+    // Whether there are bytes of the body left.
+    [[nodiscard]] bool goOn();
     [[nodiscard]] std::size_t readAvailable(std::span<char> buffer);
     [[nodiscard]] std::size_t readSocket(std::span<char> buffer);
     void readChunkFraming();
@@ -49,6 +54,7 @@ class RequestBody final : public BodyReader {
     ClientSocket& socket_;
     InputBuffer& input_;
     Patience* patience_ = nullptr;
+    std::optional<HurriedPace> hurried_;
     std::optional<std::uint64_t> length_;
     std::uint64_t maxBytes_ = 0;
     std::uint64_t bytesRead_ = 0;

@@ -133,10 +133,14 @@ bool ResponseWriter::finish() {
     return true;
 }
 
-void ResponseWriter::write(std::span<const char> data) {
+void ResponseWriter::checkRoom(std::span<const char> data) const {
     if (complete_) throwMisuse("bytes are written after the answer was finished");
     if (framing_ == Framing::counted && data.size() > announced_ - bodyBytes_)
         throwMisuse("more bytes are written than were announced");
+}
+
+void ResponseWriter::write(std::span<const char> data) {
+    checkRoom(data);
     if (data.empty()) return;
     const bool first = bodyBytes_ == 0;
     bodyBytes_ += data.size();
@@ -149,6 +153,22 @@ void ResponseWriter::write(std::span<const char> data) {
     }
     put(data);
 }
+
+std::size_t ResponseWriter::writeSome(std::span<const char> data, std::chrono::nanoseconds maxWait) {
+    if (terms_.head || framing_ != Framing::counted) {
+        write(data);
+        return data.size();
+    }
+    checkRoom(data);
+    onWire_ = true;
+    const std::size_t done = socket_.writeSome(pending_, data, maxWait, patience_);
+    const std::size_t ofHeader = std::min(done, pending_.size());
+    pending_.erase(0, ofHeader);
+    bodyBytes_ += done - ofHeader;
+    return done - ofHeader;
+}
+
+void ResponseWriter::awaitWritable() { socket_.awaitWritable(patience_); }
 
 void ResponseWriter::start(int status, std::string_view contentType, Framing framing,
                            std::optional<std::uint64_t> length) {

@@ -51,6 +51,9 @@ class ResponseWriter final : public Response, private BodyWriter {
     enum class Framing { none, counted, chunked, connection };
 
     void write(std::span<const char> data) override;
+    std::size_t writeSome(std::span<const char> data, std::chrono::nanoseconds maxWait) override;
+    void awaitWritable() override;
+    void checkRoom(std::span<const char> data) const;
     void start(int status, std::string_view contentType, Framing framing, std::optional<std::uint64_t> length);
     void put(std::span<const char> body);
 

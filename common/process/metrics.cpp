@@ -88,6 +88,12 @@ prometheus::Counter& Metrics::counter(const std::string& name, const std::string
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add(labels);
 }
 
+void Metrics::counter(const std::string& name, const std::string& help, std::function<double()> value) {
+    auto& made = counter(name, help);
+    const std::lock_guard lock(scrapeMutex_);
+    counters_.emplace_back(&made, std::move(value));
+}
+
 void Metrics::gauge(const std::string& name, const std::string& help, std::function<double()> value) {
     auto& made = prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add({});
     const std::lock_guard lock(scrapeMutex_);
@@ -98,6 +104,7 @@ std::string Metrics::text() {
     {
         const std::lock_guard lock(scrapeMutex_);
         for (const auto& [gauge, value] : gauges_) gauge->Set(value());
+        for (const auto& [counter, value] : counters_) counter->Increment(value() - counter->Value());
         cpuSeconds_.Increment(cpuSeconds() - cpuSeconds_.Value());
     }
     return prometheus::TextSerializer().Serialize(registry_.Collect());

@@ -32,6 +32,8 @@ class Metrics {
     // Lives as long as the Metrics. Several of one name have different labels.
     [[nodiscard]] prometheus::Counter& counter(const std::string& name, const std::string& help,
                                                const std::map<std::string, std::string>& labels = {});
+    // A counter that is kept elsewhere: value is asked at each scrape and never falls.
+    void counter(const std::string& name, const std::string& help, std::function<double()> value);
     // value is asked at each scrape, on the scraping thread, for as long as the Metrics lives.
     void gauge(const std::string& name, const std::string& help, std::function<double()> value);
 
@@ -64,6 +66,7 @@ class Metrics {
 
     std::mutex scrapeMutex_;
     std::vector<std::pair<prometheus::Gauge*, std::function<double()>>> gauges_;
+    std::vector<std::pair<prometheus::Counter*, std::function<double()>>> counters_;
 };
 
 }  // namespace chunkvault::process

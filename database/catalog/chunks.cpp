@@ -239,6 +239,8 @@ UnderReplicated Chunks::underReplicatedAfter(ChunkRow after, int limit) {
         std::string(isKept) +
         "   AND ((SELECT COUNT(*) FROM replicas g JOIN stores t ON t.id = g.store_id WHERE g.chunk_id = c.id"
         "         AND g.state = 'good' AND t.state IN ('up', 'suspect')) < $3"
+        "     OR (SELECT COUNT(*) FROM replicas g JOIN stores t ON t.id = g.store_id WHERE g.chunk_id = c.id"
+        "         AND g.state = 'good' AND t.state IN ('up', 'draining')) < $4"
         "     OR EXISTS (SELECT 1 FROM replicas b JOIN stores t ON t.id = b.store_id WHERE b.chunk_id = c.id"
         "         AND b.state = 'bad' AND t.state IN " +
         std::string(liveStates) + "))) k" + std::string(auditJoins) + "ORDER BY k.id";
@@ -249,7 +251,9 @@ UnderReplicated Chunks::underReplicatedAfter(ChunkRow after, int limit) {
             found.last = static_cast<ChunkRow>(row.maybeInteger(0).value_or(valueOf(after)));
             found.examined = row.integer(1);
         });
-        if (found.examined > 0) found.chunks = auditRows(session, sql, {after, found.last, replicationFactor_});
+        if (found.examined > 0)
+            found.chunks =
+                auditRows(session, sql, {after, found.last, replicationFactor_, std::min(2, replicationFactor_)});
     });
     return found;
 }
@@ -305,22 +309,77 @@ std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow a
     return audits;
 }
 
-std::optional<Generation> Chunks::beginRemove(ChunkRow chunk) {
-    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1",
+std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
+    static const std::string lockSqlite = "SELECT hash FROM chunks WHERE id = $1",
                              lockPostgres = lockSqlite + " FOR UPDATE";
-    std::optional<Generation> generation;
+    static const std::string elsewhere =
+        "SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id = $1 AND s.state NOT IN " +
+        std::string(liveStates);
+    std::optional<ChunkRemoval> removal;
     database_.write([&](Session& session) {
-        generation.reset();
-        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk}, [](const Row&) {});
+        removal.reset();
+        ChunkRemoval begun{};
+        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk},
+                      [&](const Row& row) { begun.id = row.digest(0); });
         session.query(
             "UPDATE chunks SET state = 'removing', generation = generation + 1 WHERE id = $1"
             " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = chunks.id)"
             " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = chunks.id) RETURNING generation",
-            {chunk}, [&](const Row& row) { generation = row.integer(0); });
+            {chunk}, [&](const Row& row) {
+                begun.generation = row.integer(0);
+                removal = begun;
+            });
+        if (!removal) return;
+        session.query(elsewhere, {chunk}, [&](const Row& row) { removal->elsewhere = row.integer(0); });
         // From here on no copy counts: an upload of the same bytes makes them anew at a later generation.
-        if (generation) session.execute("DELETE FROM replicas WHERE chunk_id = $1", {chunk});
+        session.execute("DELETE FROM replicas WHERE chunk_id = $1", {chunk});
+    });
+    return removal;
+}
+
+std::optional<Generation> Chunks::forgetSurplus(ChunkRow chunk, StoreRow store) {
+    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1 AND state = 'live'",
+                             lockPostgres = lockSqlite + " FOR UPDATE";
+    std::optional<Generation> generation;
+    database_.write([&](Session& session) {
+        generation.reset();
+        std::optional<Generation> now;
+        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk},
+                      [&](const Row& row) { now = row.integer(0); });
+        if (!now) return;
+        std::int64_t others = 0;
+        session.query(
+            "SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id"
+            " WHERE r.chunk_id = $1 AND r.store_id <> $2 AND r.state = 'good' AND s.state = 'up'",
+            {chunk, store}, [&](const Row& row) { others = row.integer(0); });
+        if (others < replicationFactor_) return;
+        const auto forgotten =
+            session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
+        if (forgotten == 0) return;
+        session.execute("UPDATE chunks SET generation = generation + 1 WHERE id = $1", {chunk});
+        generation = now;
     });
     return generation;
+}
+
+std::int64_t Chunks::count() {
+    std::int64_t count = 0;
+    database_.read([&](Session& session) {
+        session.query("SELECT COUNT(*) FROM chunks", {}, [&](const Row& row) { count = row.integer(0); });
+    });
+    return count;
+}
+
+std::int64_t Chunks::countUnreferenced(Timestamp createdBefore, std::int64_t limit) {
+    std::int64_t count = 0;
+    database_.read([&](Session& session) {
+        session.query(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.created_at < $1"
+            " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
+            " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id) LIMIT $2) found",
+            {createdBefore, limit}, [&](const Row& row) { count = row.integer(0); });
+    });
+    return count;
 }
 
 bool Chunks::finishRemove(ChunkRow chunk, Generation generation) {
@@ -332,16 +391,18 @@ bool Chunks::finishRemove(ChunkRow chunk, Generation generation) {
     return removed;
 }
 
-std::vector<ChunkId> Chunks::known(std::span<const ChunkId> ids) {
-    static const BatchSql sql("WITH w (hash) AS (VALUES {rows}) SELECT k.hash FROM w JOIN chunks k ON k.hash = w.hash",
-                              0, 1);
-    std::vector<ChunkId> known;
+std::vector<ChunkId> Chunks::removing(std::span<const ChunkId> ids) {
+    static const BatchSql sql(
+        "WITH w (hash) AS (VALUES {rows}) SELECT k.hash FROM w JOIN chunks k ON k.hash = w.hash AND k.state = "
+        "'removing'",
+        0, 1);
+    std::vector<ChunkId> removing;
     const std::vector<Value> rows = distinct(ids);
     database_.read([&](Session& session) {
-        known.clear();
-        sql.query(session, {}, rows, [&](const Row& row) { known.push_back(row.digest(0)); });
+        removing.clear();
+        sql.query(session, {}, rows, [&](const Row& row) { removing.push_back(row.digest(0)); });
     });
-    return known;
+    return removing;
 }
 
 ChunkTotals Chunks::totals() {
@@ -363,13 +424,13 @@ ChunkTotals Chunks::totals() {
     return totals;
 }
 
-std::vector<Chunks::Unverified> Chunks::unverifiedContents(int limit) {
+std::vector<Chunks::Unverified> Chunks::unverifiedContents(ContentId after, int limit) {
     std::vector<Unverified> contents;
     database_.read([&](Session& session) {
         contents.clear();
         session.query(
-            "SELECT id, size, sha256 FROM contents WHERE sha256_verified = 0 ORDER BY id LIMIT $1", {limit},
-            [&](const Row& row) {
+            "SELECT id, size, sha256 FROM contents WHERE sha256_verified = 0 AND id > $1 ORDER BY id LIMIT $2",
+            {after, limit}, [&](const Row& row) {
                 contents.push_back({row.id<ContentId>(0), row.integer(1), row.maybeDigest(2).value_or(Sha256Digest())});
             });
     });

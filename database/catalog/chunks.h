@@ -49,6 +49,13 @@ struct ReplicaToScrub {
     Timestamp verifiedAt;
 };
 
+// What collection has begun to do about a chunk.
+struct ChunkRemoval {
+    ChunkId id;
+    Generation generation;   // to remove at
+    std::int64_t elsewhere;  // copies, good or bad, on stores that are not live now
+};
+
 // For the safety lines of GET /files/{id}.
 struct ContentSafety {
     std::int64_t copiesWanted;
@@ -91,8 +98,9 @@ class Chunks {
     [[nodiscard]] std::vector<ChunkAudit> auditOf(StoreRow store, ChunkRow after, int limit);
     // Of these ids, those that are live chunks.
     [[nodiscard]] std::vector<ChunkAudit> auditHashes(std::span<const ChunkId> ids);
-    // Of the next limit chunks, those with a bad copy on a live store, or with fewer than REPLICATION_FACTOR good ones
-    // on stores that are up or suspect: what is on draining ones does not count.
+    // Of the next limit chunks, those with a bad copy on a live store, with fewer than REPLICATION_FACTOR good ones on
+    // stores that are up or suspect (what is on draining ones does not count), or with fewer than two on stores that
+    // answer. examined is 0 at the end.
     [[nodiscard]] UnderReplicated underReplicatedAfter(ChunkRow after, int limit);
     [[nodiscard]] std::vector<ReplicaToScrub> dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit);
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
@@ -102,20 +110,27 @@ class Chunks {
     [[nodiscard]] std::vector<ChunkAudit> unreferenced(Timestamp createdBefore, ChunkRow after, int limit);
     // Under the row's lock: rechecks references and pins, marks it removing and raises the generation: remove at that
     // one. nullopt: it is wanted again.
-    [[nodiscard]] std::optional<Generation> beginRemove(ChunkRow chunk);
+    [[nodiscard]] std::optional<ChunkRemoval> beginRemove(ChunkRow chunk);
     // Deletes the row when no replica is left and it is still removing at that generation.
     bool finishRemove(ChunkRow chunk, Generation generation);
-    // Of these ids, the ones that have a row: what orphan collection must leave.
-    [[nodiscard]] std::vector<ChunkId> known(std::span<const ChunkId> ids);
+    // Under the row's lock: when replicationFactor good copies are on other stores that are up, forgets the one on
+    // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
+    // generation at which the store is to remove its copy; nullopt: it is wanted.
+    [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
+    [[nodiscard]] std::int64_t count();
+    // Up to limit.
+    [[nodiscard]] std::int64_t countUnreferenced(Timestamp createdBefore, std::int64_t limit);
+    // Of these ids, the ones whose collection has begun.
+    [[nodiscard]] std::vector<ChunkId> removing(std::span<const ChunkId> ids);
     [[nodiscard]] ChunkTotals totals();
 
-    // Whole-content hashes that are only claimed, oldest first; and the result of having read one.
+    // Whole-content hashes that are only claimed, by content, after the given one; and the result of having read one.
     struct Unverified {
         ContentId content;
         std::int64_t size;
         Sha256Digest claimed;
     };
-    [[nodiscard]] std::vector<Unverified> unverifiedContents(int limit);
+    [[nodiscard]] std::vector<Unverified> unverifiedContents(ContentId after, int limit);
     void contentVerified(ContentId content, const Sha256Digest& sha256);
 
   private:

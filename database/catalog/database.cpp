@@ -1,12 +1,19 @@
 #include "database/catalog/database.h"
 
 #include <cassert>
+#include <condition_variable>
 #include <utility>
 
 #include "database/catalog/engine.h"
 #include "database/catalog/migrations.h"
 
 namespace chunkvault::catalog {
+
+namespace {
+
+constexpr std::chrono::seconds openAgainAfter{1};
+
+}  // namespace
 
 CommitUnknown::CommitUnknown(std::string privateDetail)
     : Error(ErrorCode::unavailable, "The connection to the database was lost. Look whether the change was made.",
@@ -28,6 +35,24 @@ void Database::open() {
     engine_->open();
     migrate(*engine_, migrations());
     open_ = true;
+}
+
+bool Database::openPatiently(const std::stop_token& stop, const std::function<void(const Error&)>& onTrouble) {
+    std::string told;
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+        try {
+            open();
+            return true;
+        } catch (const Error& error) {
+            if (told != error.what()) onTrouble(error);
+            told = error.what();
+        }
+        (void)wake.wait_for(lock, stop, openAgainAfter, [] { return false; });
+    }
+    return false;
 }
 
 Engine& Database::engine() {

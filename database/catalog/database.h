@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "database/catalog/session.h"
@@ -42,6 +43,8 @@ class Database {
     // (never the password).
     void open();
     [[nodiscard]] bool isOpen() const { return open_; }
+    // Tries until it goes well: true; or stop is requested: false. onTrouble is told of each new reason.
+    [[nodiscard]] bool openPatiently(const std::stop_token& stop, const std::function<void(const Error&)>& onTrouble);
 
     // Runs work on a connection; it cannot write. Each statement sees one consistent snapshot. Throws what work throws;
     // unavailable when the database cannot be reached or no connection was free in time. A connection that is found

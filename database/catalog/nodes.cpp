@@ -48,6 +48,14 @@ Timestamp databaseNow(Session& session) {
     return now;
 }
 
+void hold(Session& session, std::string_view why, Timestamp now) {
+    session.execute(
+        "UPDATE vault SET collection_held_why = CASE WHEN collection_held_at IS NULL THEN $1 ELSE collection_held_why "
+        "END,"
+        " collection_held_at = COALESCE(collection_held_at, $2) WHERE one = 1",
+        {why, now});
+}
+
 struct Seen {
     Store store;
     bool reached;
@@ -94,11 +102,8 @@ NodeVerdict Nodes::report(const NodeReport& report) {
                                     ": it was put back to an earlier state. Chunks that were stored since are unknown "
                                     "to it.";
             seq = report.catalogSeq + seqLeap;
-            session.execute(
-                "UPDATE vault SET seq = $1,"
-                " collection_held_why = CASE WHEN collection_held_at IS NULL THEN $2 ELSE collection_held_why END,"
-                " collection_held_at = COALESCE(collection_held_at, $3) WHERE one = 1",
-                {seq, why, now});
+            session.execute("UPDATE vault SET seq = $1 WHERE one = 1", {seq});
+            hold(session, why, now);
         }
         verdict = {recorded.row, recorded.state, seq, recorded.mustBeReached};
     });
@@ -292,10 +297,29 @@ std::optional<CollectionHold> Nodes::collectionHold() {
     return hold;
 }
 
-void Nodes::allowCollection() {
-    database_.write([](Session& session) {
-        session.execute("UPDATE vault SET collection_held_at = NULL, collection_held_why = NULL");
+void Nodes::holdCollection(std::string_view reason) {
+    database_.write([&](Session& session) {
+        requireVault(session, clock_());
+        hold(session, reason, clock_());
     });
+}
+
+void Nodes::allowCollection() {
+    database_.write([&](Session& session) {
+        requireVault(session, clock_());
+        session.execute(
+            "UPDATE vault SET collection_held_at = NULL, collection_held_why = NULL, collection_allowed_at = $1",
+            {clock_()});
+    });
+}
+
+bool Nodes::collectionAllowed() {
+    bool allowed = false;
+    database_.read([&](Session& session) {
+        session.query("SELECT 1 FROM vault WHERE collection_allowed_at > $1", {clock_() - dayUs},
+                      [&](const Row&) { allowed = true; });
+    });
+    return allowed;
 }
 
 bool Nodes::beginSweep(std::string_view name, std::string_view holder, std::int64_t leaseUs,

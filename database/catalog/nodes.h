@@ -106,7 +106,11 @@ class Nodes {
     [[nodiscard]] std::vector<FileAtRisk> filesAtRisk(FileId after, int limit);
 
     [[nodiscard]] std::optional<CollectionHold> collectionHold();
+    // Until somebody has looked. An earlier reason stays.
+    void holdCollection(std::string_view reason);
     void allowCollection();  // an administrator has looked
+    // Whether that was within the last day: so long a pass may collect more than a healthy vault loses.
+    [[nodiscard]] bool collectionAllowed();
 
     // Sweeps run at one place at a time: a lease with an end, by the database's own clock. beginSweep is refused
     // (false) while another holder has it, or, with ifDueUs, when it began less than that ago.

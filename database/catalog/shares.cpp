@@ -36,6 +36,10 @@ Share requireShare(Session& session, UserId owner, ShareId share) {
 
 [[noreturn]] void refuseUnknown() { throw Error(ErrorCode::notFound, "This link does not exist, or it was revoked."); }
 
+[[noreturn]] void refuseUsedUp() {
+    throw Error(ErrorCode::gone, "This link has been used as often as it may be. Ask its sender for a new one.");
+}
+
 // Why the share's next download was refused.
 [[noreturn]] void refuseSpent(Session& session, ShareId share, Timestamp now) {
     static const std::string select =
@@ -44,7 +48,7 @@ Share requireShare(Session& session, UserId owner, ShareId share) {
     session.query(select, {share}, [&](const Row& row) { found = shareOf(row); });
     if (!found) refuseUnknown();
     Shares::checkTime(*found, now);
-    throw Error(ErrorCode::gone, "This link has been used as often as it may be. Ask its sender for a new one.");
+    refuseUsedUp();
 }
 
 // The entry, live or reserved, with nothing above it in the trash.
@@ -160,6 +164,10 @@ SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
 void Shares::checkTime(const Share& share, Timestamp now) {
     if (share.expiresAt && *share.expiresAt <= now)
         throw Error(ErrorCode::gone, "This link has expired. Ask its sender for a new one.");
+}
+
+void Shares::checkUses(const Share& share) {
+    if (share.maxDownloads && share.downloads >= *share.maxDownloads) refuseUsedUp();
 }
 
 void Shares::spend(ShareId share, FileId file, std::int64_t version, std::int64_t bytes, std::int64_t firstBytes,

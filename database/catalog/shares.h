@@ -53,6 +53,8 @@ class Shares {
     [[nodiscard]] SharedThing resolve(const Sha256Digest& tokenHash);
     // Throws gone when the share is expired.
     static void checkTime(const Share& share, Timestamp now);
+    // Throws gone when its downloads are used up, as spend will.
+    static void checkUses(const Share& share);
 
     // Spends one download, atomically against the limit: throws gone when it is used up or expired, notFound when
     // it was revoked. For a share with a

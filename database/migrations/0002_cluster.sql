@@ -18,6 +18,7 @@ CREATE INDEX replicas_store ON replicas (store_id, chunk_id);
 ALTER TABLE vault ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE vault ADD COLUMN collection_held_at BIGINT;             -- NULL: collection may go on
 ALTER TABLE vault ADD COLUMN collection_held_why TEXT;
+ALTER TABLE vault ADD COLUMN collection_allowed_at BIGINT;          -- by an administrator, last
 
 CREATE TABLE sweeps (
     name {key} PRIMARY KEY,

@@ -21,19 +21,6 @@ catalog::User existing(Services& services, const Call& call) {
     return *user;
 }
 
-const char* stateName(catalog::StoreState state) {
-    switch (state) {
-        case catalog::StoreState::joining: return "joining";
-        case catalog::StoreState::up: return "up";
-        case catalog::StoreState::suspect: return "suspect";
-        case catalog::StoreState::down: return "down";
-        case catalog::StoreState::draining: return "draining";
-        case catalog::StoreState::drained: return "drained";
-        case catalog::StoreState::removed: break;
-    }
-    return "removed";
-}
-
 }  // namespace
 
 void listUsers(Services& services, Call& call) {
@@ -81,7 +68,9 @@ void changeUser(Services& services, Call& call) {
 }
 
 void deleteUser(Services& services, Call& call) {
-    services.catalog.accounts.beginDelete(existing(services, call).id);
+    const catalog::User user = existing(services, call);
+    services.catalog.accounts.beginDelete(user.id);
+    services.queue.post({worker::JobKind::purge, catalog::valueOf(user.id)});
     call.sendNothing();
 }
 
@@ -98,14 +87,16 @@ void resetPassword(Services& services, Call& call) {
 
 void storageOverview(Services& services, Call& call) {
     Json stores = Json::array();
-    for (const catalog::Store& store : services.catalog.chunks.stores())
-        stores.push_back({{"node_id", store.nodeId},
-                          {"zone", store.zone},
-                          {"state", stateName(store.state)},
-                          {"capacity", store.capacityBytes},
-                          {"free", store.freeBytes},
-                          {"replicas", store.replicas},
-                          {"last_seen_at", toRfc3339(store.lastSeenAt)}});
+    const auto health = services.storeHealth();
+    const auto problemOf = [&](const std::string& node) {
+        const auto found = health.find(node);
+        return found == health.end() ? std::string() : found->second.problem;
+    };
+    for (const catalog::Store& store : services.catalog.chunks.stores()) {
+        Json json = toJson(store, services.clock());
+        if (json["problem"] == "") json["problem"] = problemOf(store.nodeId);
+        stores.push_back(std::move(json));
+    }
     const catalog::ChunkTotals totals = services.catalog.chunks.totals();
     call.sendJson(200, {{"stores", std::move(stores)},
                         {"chunks", totals.chunks},

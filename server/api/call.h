@@ -2,6 +2,7 @@
 // encode.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -10,11 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "common/chunk/chunk_buffers.h"
+#include "common/http/cluster_door.h"
 #include "common/http/message.h"
 #include "common/wire/json.h"
 #include "database/catalog/catalog.h"
 #include "server/auth/password.h"
 #include "server/auth/tokens.h"
+#include "worker/queue/job_queue.h"
 
 namespace chunkvault::server {
 
@@ -29,12 +33,27 @@ struct ApiSettings {
     std::int64_t chunkSize = 4 << 20;
     std::int64_t defaultQuota = 0;
     int writeQuorum = 2;
+    int replicationFactor = 3;
+    std::chrono::milliseconds nodeBeat{2000};  // how often storage nodes report
     std::string notice;                 // what the operator should know about the safety of this setup; may be empty
     int loginsPerAddress = 100;         // in five minutes
     int loginsPerAccount = 10;          // in five minutes, failed ones
     int registrationsPerAddress = 20;   // in an hour
     int sharePasswordsPerAddress = 20;  // in five minutes, per link as well
     int sessionDays = 30;
+};
+
+struct StoreHealth {
+    std::string state;    // "ok", "full", "unusable" or a node's state: for anybody
+    std::string problem;  // what is wrong, for administrators: it names folders
+};
+
+// What an API server needs to talk with the storage nodes of its cluster. Thread-safe.
+struct ClusterParts {
+    http::ClusterDoor& door;
+    // Asks the node at url, which says that it is nodeId with this store. Throws Error conflict when it cannot be
+    // reached there or is another.
+    std::function<void(const std::string& nodeId, const std::string& url, const std::string& storeId)> requireReachable;
 };
 
 // Wired in main. All parts outlive the HTTP server and are thread-safe.
@@ -47,13 +66,15 @@ struct Services {
     ChunkIntake& intake;
     FileContent& content;
     Cache& cache;
+    worker::JobQueue& queue;
     const ApiSettings& settings;
     const Clock& clock;
     // Runs one sweep of the workers now: what it did, or nullopt when there is none of this name.
     std::function<std::optional<wire::Json>(std::string_view name)> runSweep;
-    // The state of the stores, asked without waiting: node id -> "ok" or what is wrong.
-    std::function<std::map<std::string, std::string>()> storeHealth;
-    std::function<std::string()> metricsText;  // Prometheus text format
+    std::function<std::map<std::string, StoreHealth>()> storeHealth;  // by node id, asked without waiting
+    std::function<std::string()> metricsText;                         // Prometheus text format
+    std::function<std::string()> redisState;                          // "ok", "unreachable" or "not used"
+    const ClusterParts* cluster;                                      // null: this is a server of its own
 };
 
 struct Call {
@@ -88,6 +109,11 @@ template <typename IdType>
                                    std::initializer_list<std::string_view> details);
 // A folder by the request's field or query value; the root when absent.
 [[nodiscard]] catalog::FileId folderOrRoot(const Call& call, const std::optional<std::string>& text);
+
+// Whose share of the chunk buffers an upload of this owner takes.
+[[nodiscard]] constexpr BufferAccount bufferAccount(catalog::UserId owner) {
+    return static_cast<BufferAccount>(catalog::valueOf(owner));
+}
 
 // ?limit=, from 1 to max; fallback when absent.
 [[nodiscard]] int limitOf(const Call& call, int fallback, int max);

@@ -1,16 +1,19 @@
 #include "server/api/download.h"
 
+#include <chrono>
 #include <ctime>
 
 #include "common/error/error.h"
 #include "common/http/content_disposition.h"
 #include "common/http/range.h"
 #include "server/api/encode.h"
-#include "server/storage/file_content.h"
 
 namespace chunkvault::server {
 
 namespace {
+
+// A chunk whose client was waited for that long is given back when others wait for memory: it can be read again.
+constexpr std::chrono::milliseconds maxClientWait{250};
 
 // IMF-fixdate (RFC 9110 section 5.6.7).
 std::string httpDate(Timestamp time) {
@@ -74,26 +77,49 @@ void sendNotModified(Call& call, const Download& download) {
     call.response.sendEmpty(304);
 }
 
-void sendDownload(Services& services, Call& call, const Download& download, const Wanted& wanted) {
-    FileContent::Reader reader(services.content, download.content, wanted.offset, wanted.length);
-    const bool bodiless = call.request.method == http::Method::head;
-    std::optional<FileContent::Slice> slice;
-    if (!bodiless) slice = reader.next();
+OutgoingBytes::OutgoingBytes(Services& services, Call& call, const Download& download, const Wanted& wanted)
+    : services_(services),
+      call_(call),
+      wanted_(wanted),
+      reader_(services.content, download.content, wanted.offset, wanted.length) {
+    if (call.request.method != http::Method::head) slice_ = reader_.next();
+}
 
-    setCommonHeaders(call, download);
-    call.response.setHeader("Content-Disposition",
-                            http::contentDisposition(http::Disposition::attachment, download.filename));
-    if (wanted.partial)
-        call.response.setHeader("Content-Range", "bytes " + std::to_string(wanted.offset) + '-' +
-                                                     std::to_string(wanted.offset + wanted.length - 1) + '/' +
-                                                     std::to_string(download.size));
-    auto& writer = call.response.begin(wanted.partial ? 206 : 200, mimeType(download.filename),
-                                       static_cast<std::uint64_t>(wanted.length));
-    while (slice) {
-        writer.write(slice->bytes());
-        slice.reset();  // its memory may be needed for the next one
-        slice = reader.next();
+void OutgoingBytes::send(const Download& download) {
+    setCommonHeaders(call_, download);
+    call_.response.setHeader("Content-Disposition",
+                             http::contentDisposition(http::Disposition::attachment, download.filename));
+    if (wanted_.partial)
+        call_.response.setHeader("Content-Range", "bytes " + std::to_string(wanted_.offset) + '-' +
+                                                      std::to_string(wanted_.offset + wanted_.length - 1) + '/' +
+                                                      std::to_string(download.size));
+    sendBody(call_.response.begin(wanted_.partial ? 206 : 200, mimeType(download.filename),
+                                  static_cast<std::uint64_t>(wanted_.length)));
+}
+
+void OutgoingBytes::sendBody(http::BodyWriter& writer) {
+    using Clock = std::chrono::steady_clock;
+    std::int64_t at = wanted_.offset;
+    for (auto begin = Clock::now(); slice_; begin = Clock::now()) {
+        std::span<const char> rest = slice_->bytes();
+        while (!rest.empty()) {
+            const std::size_t taken = writer.writeSome(rest, maxClientWait);
+            rest = rest.subspan(taken);
+            at += static_cast<std::int64_t>(taken);
+            if (!rest.empty() && services_.buffers.wanted()) break;
+        }
+        const bool givenBack = !rest.empty();
+        slice_.reset();  // its memory may be needed for the next one
+        if (givenBack) {
+            reader_.goBackTo(at);
+            writer.awaitWritable();
+        }
+        slice_ = reader_.next(Clock::now() - begin);
     }
+}
+
+void sendDownload(Services& services, Call& call, const Download& download, const Wanted& wanted) {
+    OutgoingBytes(services, call, download, wanted).send(download);
 }
 
 }  // namespace chunkvault::server

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "server/api/call.h"
+#include "server/storage/file_content.h"
 
 namespace chunkvault::server {
 
@@ -27,8 +28,25 @@ struct Wanted {
 };
 [[nodiscard]] Wanted wantedBytes(Call& call, const Download& download);
 
-// Sends 200, 206 or 304. The first byte leaves only after the first chunk was verified; a failure later cuts the
-// connection.
+// The bytes of a download on their way. A client that takes nothing for a while keeps no memory that others wait for.
+class OutgoingBytes {
+  public:
+    // Reads and verifies the first chunk, except for HEAD. Throws Error when that cannot be had: nothing is sent yet.
+    OutgoingBytes(Services& services, Call& call, const Download& download, const Wanted& wanted);
+    // 200 or 206; once. A failure after the first chunk cuts the connection.
+    void send(const Download& download);
+
+  private:
+    void sendBody(http::BodyWriter& writer);
+
+    Services& services_;
+    Call& call_;
+    const Wanted wanted_;
+    FileContent::Reader reader_;
+    std::optional<FileContent::Slice> slice_;
+};
+
+// Sends 200 or 206.
 void sendDownload(Services& services, Call& call, const Download& download, const Wanted& wanted);
 [[nodiscard]] bool notModified(const Call& call, const Download& download);
 void sendNotModified(Call& call, const Download& download);

@@ -8,6 +8,7 @@
 
 #include "common/wire/error_table.h"
 #include "server/api/call.h"
+#include "server/storage/node_advice.h"
 
 namespace chunkvault::server {
 
@@ -200,6 +201,39 @@ Json toJson(const catalog::Upload& upload) {
             {"bytes_stored", upload.bytesStored},
             {"created_at", toRfc3339(upload.createdAt)},
             {"expires_at", toRfc3339(upload.expiresAt)}};
+}
+
+std::string_view stateName(catalog::StoreState state) {
+    switch (state) {
+        case catalog::StoreState::joining: return "joining";
+        case catalog::StoreState::up: return "up";
+        case catalog::StoreState::suspect: return "suspect";
+        case catalog::StoreState::down: return "down";
+        case catalog::StoreState::draining: return "draining";
+        case catalog::StoreState::drained: return "drained";
+        case catalog::StoreState::removed: break;
+    }
+    return "removed";
+}
+
+Json toJson(const catalog::Store& node, Timestamp now) {
+    Json json = {{"node_id", node.nodeId},
+                 {"zone", node.zone},
+                 {"url", node.endpoint},
+                 {"state", stateName(node.state)},
+                 {"state_since", toRfc3339(node.stateSince)},
+                 {"problem", node.problem},
+                 {"capacity", node.capacityBytes},
+                 {"free", node.freeBytes},
+                 {"replicas", node.replicas},
+                 {"last_seen_at", toRfc3339(node.lastSeenAt)},
+                 {"drain", nullptr}};
+    if (node.drain)
+        json["drain"] = {{"started_at", timeOrNull(node.drainStartedAt)},
+                         {"copies_at_start", node.drainReplicas},
+                         {"copies_left", node.replicas},
+                         {"expected_at", timeOrNull(drainedAt(node, now))}};
+    return json;
 }
 
 }  // namespace chunkvault::server

@@ -19,11 +19,13 @@ namespace chunkvault::server {
 [[nodiscard]] wire::Json toJson(const catalog::LoginSession& session, bool current);
 [[nodiscard]] wire::Json toJson(const catalog::ApiToken& token);
 [[nodiscard]] wire::Json toJson(const catalog::Upload& upload);
+[[nodiscard]] wire::Json toJson(const catalog::Store& node, Timestamp now);
 
 // What every door answers when a file is there: {file_id, filename, size, chunk_count, sha256, root, status, ...}.
 [[nodiscard]] wire::Json committedJson(const catalog::CommittedFile& file);
 // One part's failure inside an answer: {type, status, detail}, as in a problem document.
 [[nodiscard]] wire::Json errorJson(const Error& error);
 [[nodiscard]] wire::Json timeOrNull(std::optional<Timestamp> time);
+[[nodiscard]] std::string_view stateName(catalog::StoreState state);
 
 }  // namespace chunkvault::server

@@ -80,6 +80,11 @@ Json bulkJson(const std::vector<catalog::BulkResult>& results) {
     return {{"items", std::move(items)}};
 }
 
+// The rows of large folders go after the answer.
+void postPurge(Services& services, const Call& call) {
+    services.queue.post({worker::JobKind::purge, catalog::valueOf(call.owner())});
+}
+
 std::optional<FileId> maybeFolder(ObjectReader& body, std::string_view field) {
     const auto text = body.maybeString(field, 32);
     return text ? std::optional(static_cast<FileId>(parseId(*text))) : std::nullopt;
@@ -213,7 +218,9 @@ void purgeFiles(Services& services, Call& call) {
     ObjectReader body(document);
     const auto ids = idList(body, "ids");
     body.finish();
-    call.sendJson(200, bulkJson(services.catalog.tree.purgeAll(call.owner(), ids)));
+    const auto results = services.catalog.tree.purgeAll(call.owner(), ids);
+    postPurge(services, call);
+    call.sendJson(200, bulkJson(results));
 }
 
 void listTrash(Services& services, Call& call) {
@@ -225,11 +232,14 @@ void listTrash(Services& services, Call& call) {
 
 void purgeFile(Services& services, Call& call) {
     services.catalog.tree.purge(call.owner(), idParam<FileId>(call, "id"));
+    postPurge(services, call);
     call.sendNothing();
 }
 
 void emptyTrash(Services& services, Call& call) {
-    call.sendJson(200, {{"purged", services.catalog.tree.emptyTrash(call.owner())}});
+    const auto purged = services.catalog.tree.emptyTrash(call.owner());
+    postPurge(services, call);
+    call.sendJson(200, {{"purged", purged}});
 }
 
 void listVersions(Services& services, Call& call) {

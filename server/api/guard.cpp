@@ -47,19 +47,28 @@ void requireAdmin(const Call& call) {
     if (call.user().role != catalog::Role::admin) throw Error(ErrorCode::forbidden, "Only administrators may do this.");
 }
 
-void requireUpload(Services& services, Call& call, std::string_view token) {
-    if (!looksLikeUploadToken(token)) requireUser(services, call, token, false);
-    catalog::Upload upload = services.catalog.uploads.get(idParam<catalog::UploadId>(call, "id"));
-    if (call.access) {
-        if (upload.owner != call.owner()) throw Error(ErrorCode::notFound, "There is no upload with this id.");
-    } else {
-        const bool good =
-            upload.ownerState == catalog::UserState::active &&
-            equalInConstantTime(token, uploadToken(services.keys, upload.id, upload.ownerPasswordChangedAt));
-        if (!good)
-            throw Error(ErrorCode::unauthorized,
-                        "The upload's token is not valid any more. Begin again with POST /uploads and the same key.");
+// A token says nothing about uploads that it is not of: not even whether they are there.
+catalog::Upload uploadOfToken(Services& services, const Call& call, std::string_view token) {
+    try {
+        catalog::Upload upload = services.catalog.uploads.get(idParam<catalog::UploadId>(call, "id"));
+        if (upload.ownerState == catalog::UserState::active &&
+            equalInConstantTime(token, uploadToken(services.keys, upload.id, upload.ownerPasswordChangedAt)))
+            return upload;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::notFound) throw;
     }
+    throw Error(ErrorCode::unauthorized,
+                "The upload's token is not valid any more. Begin again with POST /uploads and the same key.");
+}
+
+void requireUpload(Services& services, Call& call, std::string_view token) {
+    if (looksLikeUploadToken(token)) {
+        call.upload = uploadOfToken(services, call, token);
+        return;
+    }
+    requireUser(services, call, token, false);
+    catalog::Upload upload = services.catalog.uploads.get(idParam<catalog::UploadId>(call, "id"));
+    if (upload.owner != call.owner()) throw Error(ErrorCode::notFound, "There is no upload with this id.");
     call.upload = std::move(upload);
 }
 

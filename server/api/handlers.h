@@ -1,6 +1,10 @@
 // Every handler, by the file it is in. routes.cpp maps requests to them.
 #pragma once
 
+namespace chunkvault::http {
+class SignedCall;
+}
+
 namespace chunkvault::server {
 
 struct Call;
@@ -28,6 +32,24 @@ void deleteUser(Services&, Call&);
 void resetPassword(Services&, Call&);
 void storageOverview(Services&, Call&);
 void runSweep(Services&, Call&);
+
+// nodes.cpp: what an operator does about storage nodes, jobs and collection
+void listNodes(Services&, Call&);
+void getNode(Services&, Call&);
+void drainNode(Services&, Call&);
+void keepNode(Services&, Call&);
+void removeNode(Services&, Call&);
+void mayStopNode(Services&, Call&);
+void mayRemoveNode(Services&, Call&);
+void filesAtRisk(Services&, Call&);
+void listJobs(Services&, Call&);
+void retryJobs(Services&, Call&);
+void listSweeps(Services&, Call&);
+void getCollection(Services&, Call&);
+void allowCollection(Services&, Call&);
+
+// internal.cpp: between the programs of a cluster
+void nodeReport(Services&, http::SignedCall&);
 
 // files.cpp: the tree
 void listFiles(Services&, Call&);

@@ -10,6 +10,7 @@ std::string notReadyReason(catalog::Database& database, const Clock& clock) {
     const Timestamp before = clock();
     Timestamp theirs = 0;
     try {
+        (void)database.schemaVersion();  // of SQLite the clock says nothing: it is the system's
         theirs = database.now();
     } catch (const Error&) {
         return "The database does not answer.";

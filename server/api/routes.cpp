@@ -1,5 +1,6 @@
 #include "server/api/routes.h"
 
+#include "common/wire/node_report.h"
 #include "server/api/batch_header.h"
 #include "server/api/guard.h"
 #include "server/api/handlers.h"
@@ -46,7 +47,20 @@ constexpr ApiRoute table[] = {
     {Method::del,   "/admin/users/{id}",          adminSession, deleteUser,    "Delete a user with all files", "", 204, ""},
     {Method::post,  "/admin/users/{id}/password", adminSession, resetPassword, "Set a user's password; ends all sessions and API tokens", "ResetPassword", 204, ""},
     {Method::get,   "/admin/storage",             admin, storageOverview, "Stores, copies and what is at risk", "", 200, "Storage"},
+    {Method::get,   "/admin/storage/at-risk",     admin, filesAtRisk,     "Files with a chunk that has one readable copy or none", "", 200, "AtRiskList"},
+    {Method::get,   "/admin/nodes",               admin, listNodes,       "Storage nodes and their states", "", 200, "NodeList"},
+    {Method::get,   "/admin/nodes/{id}",          admin, getNode,         "One storage node",               "", 200, "Node"},
+    {Method::del,   "/admin/nodes/{id}",          admin, removeNode,      "Take a node away; force=true also with what only it has", "", 204, ""},
+    {Method::post,  "/admin/nodes/{id}/drain",    admin, drainNode,       "Copy everything on a node elsewhere", "", 200, "Node"},
+    {Method::post,  "/admin/nodes/{id}/keep",     admin, keepNode,        "End a drain",                    "", 200, "Node"},
+    {Method::get,   "/admin/nodes/{id}/may-stop", admin, mayStopNode,     "May it be stopped for maintenance now?", "", 200, "Advice"},
+    {Method::get,   "/admin/nodes/{id}/may-remove", admin, mayRemoveNode, "May it be removed?",             "", 200, "Advice"},
+    {Method::get,   "/admin/jobs",                admin, listJobs,        "Jobs that wait, and those given up", "", 200, "Jobs"},
+    {Method::post,  "/admin/jobs/retry",          admin, retryJobs,       "Try jobs again that were given up", "RetryJobs", 200, "Posted"},
+    {Method::get,   "/admin/sweeps",              admin, listSweeps,      "The last run of each sweep",     "", 200, "SweepRunList"},
     {Method::post,  "/admin/sweeps/{name}",       admin, runSweep,        "Run one sweep now",              "", 200, "SweepReport"},
+    {Method::get,   "/admin/collection",          admin, getCollection,   "Whether unreferenced chunks may be deleted", "", 200, "Collection"},
+    {Method::post,  "/admin/collection/allow",    admin, allowCollection, "Let collection go on: the database is the right one", "", 204, ""},
 
     // Files and folders
     {Method::get,   "/files",               user, listFiles,    "List a folder, or search by name with q",   "", 200, "EntryList"},
@@ -111,6 +125,10 @@ std::vector<http::Route> makeRoutes(Services& services) {
                               route.handler(services, call);
                           },
                           route.maxBodyBytes, route.transfer});
+    if (services.cluster != nullptr)
+        routes.push_back({Method::post, std::string(wire::nodeReportPath),
+                          services.cluster->door.guard([&](http::SignedCall& call) { nodeReport(services, call); }),
+                          wire::maxNodeReportBytes});
     return routes;
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "common/error/error.h"
 #include "server/api/call.h"
 #include "server/api/cursor.h"
@@ -75,23 +77,37 @@ std::string presentedTicket(const Call& call, const std::string& root) {
     return call.request.cookie(ticketCookie).value_or("");
 }
 
+// For a link without a limit the count is for its owner's interest: when it cannot be written, the bytes can be read.
+void countDownload(Services& services, const catalog::Share& share, const catalog::Entry& entry) {
+    try {
+        services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, entry.size, {});
+    } catch (const Error& error) {
+        const bool linkEnded = error.code() == ErrorCode::gone || error.code() == ErrorCode::notFound;
+        if (linkEnded) throw;
+    }
+}
+
 void sendShared(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry,
                 const std::string& path) {
     Download download = downloadOf(entry);
+    const bool bodiless = call.request.method == http::Method::head;
     if (!share.maxDownloads) {
         if (notModified(call, download)) return sendNotModified(call, download);
         const Wanted wanted = wantedBytes(call, download);
+        OutgoingBytes bytes(services, call, download, wanted);
         // Later parts of a download that is under way are not counted as downloads of their own.
-        if (call.request.method == http::Method::get && wanted.offset == 0)
-            services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length, {});
-        return sendDownload(services, call, download, wanted);
+        if (!bodiless && wanted.offset == 0) countDownload(services, share, entry);
+        return bytes.send(download);
     }
 
     const std::string root = entry.root.toHex();
     std::string ticket = presentedTicket(call, root);
     if (!ticket.empty()) download.etag = '"' + root + '-' + ticket + '"';
     const Wanted wanted = wantedBytes(call, download);
-    if (call.request.method == http::Method::get) {
+    if (ticket.empty()) catalog::Shares::checkUses(share);
+    // What is spent is spent: first the bytes must be there.
+    OutgoingBytes bytes(services, call, download, wanted);
+    if (!bodiless) {
         const bool goesOn =
             wanted.partial && !ticket.empty() &&
             services.catalog.shares.useTicket(share.id, tokenHash(ticket), entry.id, entry.version, wanted.length);
@@ -103,7 +119,7 @@ void sendShared(Services& services, Call& call, const catalog::Share& share, con
             setCookie(call, ticketCookie, ticket, path, ticketS);
         }
     }
-    sendDownload(services, call, download, wanted);
+    bytes.send(download);
 }
 
 Json guestJson(const catalog::Entry& entry) {
@@ -156,7 +172,8 @@ void describeShare(Services& services, Call& call) {
     if (!isUnlocked(services, call, thing.share) && !call.request.header("X-Share-Password"))
         return call.sendJson(200, {{"password_required", true}});
     const catalog::Share share = open(services, call).share;
-    const Json left = share.maxDownloads ? Json(*share.maxDownloads - share.downloads) : Json(nullptr);
+    const Json left =
+        share.maxDownloads ? Json(std::max<std::int64_t>(*share.maxDownloads - share.downloads, 0)) : Json(nullptr);
     call.sendJson(200, {{"password_required", false},
                         {"sender", thing.ownerName},
                         {"expires_at", timeOrNull(share.expiresAt)},

@@ -40,6 +40,14 @@ class BatchBody {
         }
     }
 
+    // Waits until some of the bytes are there, or the end.
+    void awaitData() {
+        if (at_ < beyond_.size()) return;
+        at_ = 0;
+        beyond_.resize(64 << 10);
+        beyond_.resize(body_.read(beyond_));
+    }
+
     void read(std::span<char> bytes) {
         const std::size_t kept = std::min(bytes.size(), beyond_.size() - at_);
         std::copy_n(beyond_.data() + at_, kept, bytes.data());
@@ -66,7 +74,9 @@ class Batch {
   public:
     // Nothing is reserved: a file that is refused, or has been sent before, must not take the room of the next one.
     Batch(Services& services, catalog::UserId owner)
-        : services_(services), guard_(services.catalog.uploads, owner, catalog::Reserve::nothing) {}
+        : services_(services),
+          account_(bufferAccount(owner)),
+          guard_(services.catalog.uploads, owner, catalog::Reserve::nothing) {}
 
     // Reads a file's bytes into chunks; whether they have its hash.
     bool readFile(BatchBody& body, const BatchFile& file, catalog::NewFile& made) {
@@ -76,6 +86,7 @@ class Batch {
         made.firstChunk = nextIndex_;
         for (std::int64_t done = 0; done < file.size;) {
             const auto size = static_cast<std::size_t>(std::min(chunkSize, file.size - done));
+            body.awaitData();
             ChunkBuffer buffer = nextBuffer(size);
             body.read({buffer.data(), size});
             const Chunk chunk = Chunk::hash(std::move(buffer), size);
@@ -97,6 +108,10 @@ class Batch {
         }
     }
 
+    // Whether others wait for the memory of the files that have been read, while the client's next bytes are waited
+    // for.
+    [[nodiscard]] bool holdsWhatIsWanted() const { return services_.buffers.wanted(account_); }
+
     std::vector<catalog::FileOutcome> commit(std::span<const catalog::NewFile> files) {
         flush();
         return guard_.commit(unrecorded_, files);
@@ -105,9 +120,9 @@ class Batch {
   private:
     ChunkBuffer nextBuffer(std::size_t size) {
         if (bytes_ + size > waveBytes) flush();
-        if (auto buffer = services_.buffers.tryAcquire(size)) return std::move(*buffer);
+        if (auto buffer = services_.buffers.tryAcquireFor(account_, size)) return std::move(*buffer);
         flush();
-        return services_.buffers.acquire(size);
+        return services_.buffers.acquireFor(account_, size);
     }
 
     void add(const Chunk& chunk) {
@@ -126,6 +141,7 @@ class Batch {
     }
 
     Services& services_;
+    const BufferAccount account_;
     IntakeGuard guard_;
     std::int64_t nextIndex_ = 0;
     std::vector<catalog::DeclaredChunk> declared_;  // of the wave that is being read
@@ -141,6 +157,7 @@ void uploadBatch(Services& services, Call& call) {
     const BatchHeader header = parseBatchHeader(body.headerLine());
     const catalog::FileId folder = folderOrRoot(call, header.folderId);
     Batch batch(services, call.owner());
+    call.request.body->hurryWhile([&] { return batch.holdsWhatIsWanted(); });
     std::vector<std::optional<Error>> refused;
     std::vector<catalog::NewFile> files;
     for (const BatchFile& file : header.files) {

@@ -17,19 +17,26 @@ namespace {
 class FormFile {
   public:
     FormFile(Services& services, catalog::UserId owner)
-        : services_(services), guard_(services.catalog.uploads, owner, catalog::Reserve::bytes) {}
+        : services_(services),
+          account_(bufferAccount(owner)),
+          guard_(services.catalog.uploads, owner, catalog::Reserve::bytes) {}
 
     void readFrom(http::MultipartReader& parts, std::optional<std::uint64_t> bodyLength) {
         // A file is shorter than the body that it comes in, so a small one does not take the memory of a whole chunk.
         const auto chunkSize = static_cast<std::size_t>(services_.settings.chunkSize);
         const std::size_t wanted = std::clamp<std::uint64_t>(bodyLength.value_or(chunkSize), 1, chunkSize);
-        for (bool ended = false; !ended;) {
+        for (bool ended = false; !ended && parts.awaitData();) {
             ChunkBuffer buffer = nextBuffer(wanted);
+            reading_ = true;
             const std::size_t size = parts.readFull({buffer.data(), wanted});
+            reading_ = false;
             ended = size < wanted;
-            if (size > 0) add(Chunk::hash(std::move(buffer), size), ended);
+            add(Chunk::hash(std::move(buffer), size), ended);
         }
     }
+
+    // Whether others wait for the memory that waits for the client's bytes.
+    [[nodiscard]] bool holdsWhatIsWanted() const { return reading_ && services_.buffers.wanted(account_); }
 
     // file says where to and how; what the bytes say is filled in here.
     catalog::CommittedFile commit(catalog::NewFile file) {
@@ -47,10 +54,10 @@ class FormFile {
   private:
     // Whoever holds a buffer must not wait for another, so what is under way ends first when memory is short.
     ChunkBuffer nextBuffer(std::size_t size) {
-        if (auto buffer = services_.buffers.tryAcquire(size)) return std::move(*buffer);
+        if (auto buffer = services_.buffers.tryAcquireFor(account_, size)) return std::move(*buffer);
         recordUnderWay();
         hashFirst();
-        return services_.buffers.acquire(size);
+        return services_.buffers.acquireFor(account_, size);
     }
 
     void add(const Chunk& chunk, bool last) {
@@ -84,6 +91,8 @@ class FormFile {
     }
 
     Services& services_;
+    const BufferAccount account_;
+    bool reading_ = false;
     IntakeGuard guard_;
     Sha256Stream whole_;
     std::optional<Chunk> first_;  // not in whole_ yet
@@ -106,6 +115,7 @@ std::string fieldText(http::MultipartReader& parts, const std::string& name) {
 void uploadForm(Services& services, Call& call) {
     http::MultipartReader parts(*call.request.body, call.request.header("Content-Type").value_or(""));
     FormFile content(services, call.owner());
+    call.request.body->hurryWhile([&] { return content.holdsWhatIsWanted(); });
     std::optional<FileName> name;
     catalog::FileId folder = call.user().root;
     Timestamp modifiedAt = services.clock();

@@ -85,8 +85,12 @@ void putChunk(Services& services, Call& call) {
         throw Error(ErrorCode::payloadTooLarge,
                     "A chunk of this upload has 1 to " + std::to_string(call.upload->chunkSize) + " bytes.");
     const auto size = static_cast<std::size_t>(*length);
-    ChunkBuffer buffer = services.buffers.acquire(size);
-    (void)call.request.body->readFull({buffer.data(), size});
+    http::BodyReader& body = *call.request.body;
+    const BufferAccount account = bufferAccount(call.upload->owner);
+    (void)body.awaitData();
+    ChunkBuffer buffer = services.buffers.acquireFor(account, size);
+    body.hurryWhile([&] { return services.buffers.wanted(account); });
+    (void)body.readFull({buffer.data(), size});
     const auto chunk = Chunk::verify(announced, std::move(buffer), size);
     if (!chunk)
         throw Error(ErrorCode::checksumMismatch,

@@ -1,6 +1,9 @@
 #include "server/embedded/local_stores.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <set>
 
 #include "common/error/error.h"
 #include "storagenode/store/posix_disk.h"
@@ -11,127 +14,174 @@ using storagenode::DiskChunkStore;
 
 LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
                          std::size_t quorum, Warn warn)
-    : nodes_(catalog.nodes), reserveBytes_(reserveBytes), warn_(std::move(warn)) {
-    const std::string vaultId = catalog.chunks.vaultId();
-    const auto known = catalog.chunks.stores(false);
+    : catalog_(catalog), reserveBytes_(reserveBytes), warn_(std::move(warn)), vaultId_(catalog.chunks.vaultId()) {
+    auto known = catalog_.chunks.stores(false);
+    std::erase_if(known, [](const catalog::Store& store) { return !store.endpoint.empty(); });
     std::size_t usable = 0;
+    std::string firstProblem;
     for (std::size_t i = 0; i < paths.size(); ++i) {
-        Local local;
-        local.nodeId = nodeId(i);
-        local.path = paths[i];
-        const auto before = std::ranges::find(known, local.nodeId, &catalog::Store::nodeId);
-        if (before != known.end()) local.row = before->row;
+        Local local{.nodeId = nodeId(i), .path = paths[i], .known = false, .now = {}};
+        if (const auto before = std::ranges::find(known, local.nodeId, &catalog::Store::nodeId);
+            before != known.end()) {
+            local.known = true;
+            local.now.row = before->row;
+            known.erase(before);
+        }
         try {
-            if (before != known.end() && before->state == catalog::StoreState::removed)
-                throw Error(ErrorCode::unavailable, local.path + " was removed from this vault.");
-            open(local, vaultId, before != known.end(), reserveBytes);
+            local.now = open(local);
+            record(local, local.now);
+            if (!local.now.problem.empty()) throw Error(ErrorCode::unavailable, local.now.problem);
             ++usable;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::conflict) throw;  // another server's, or another vault's
-            local.problem = error.publicMessage();
-            if (before != known.end() && before->state != catalog::StoreState::removed)
-                catalog.chunks.setStoreState(local.row, catalog::StoreState::down);
+            local.now.problem = error.publicMessage();
+            if (firstProblem.empty()) firstProblem = local.now.problem;
+            if (local.known) record(local, local.now);
             warn_(local.nodeId, error.what());
         }
         stores_.push_back(std::move(local));
     }
     if (usable < quorum)
-        throw Error(
-            ErrorCode::unavailable,
-            "Only " + std::to_string(usable) + " of " + std::to_string(paths.size()) +
-                " storage folders can be used; " + std::to_string(quorum) + " are needed. First problem: " +
-                std::ranges::find_if(stores_, [](const Local& local) { return !local.problem.empty(); })->problem);
+        throw Error(ErrorCode::unavailable, "Only " + std::to_string(usable) + " of " + std::to_string(paths.size()) +
+                                                " storage folders can be used; " + std::to_string(quorum) +
+                                                " are needed. First problem: " + firstProblem);
+    for (const catalog::Store& store : known) {
+        if (store.state == catalog::StoreState::down || store.state == catalog::StoreState::removed) continue;
+        catalog_.chunks.setStoreState(store.row, catalog::StoreState::down);
+        warn_(store.nodeId, "it is not in STORAGE_PATHS any more; its copies do not count");
+    }
 }
 
-void LocalStores::open(Local& local, const std::string& vaultId, bool knownBefore, std::int64_t reserveBytes) {
+LocalStores::Look LocalStores::open(const Local& local) const {
     auto disk = storagenode::makePosixDisk(local.path);
     if (!DiskChunkStore::isFormatted(*disk)) {
-        if (knownBefore)
+        if (local.known)
             throw Error(ErrorCode::unavailable,
                         local.path +
                             " has no vault.json: is its disk mounted? If the disk was replaced, run: "
                             "chunkvault-server admin format-store " +
                             local.nodeId);
-        (void)DiskChunkStore::format(*disk, vaultId, local.nodeId);
+        (void)DiskChunkStore::format(*disk, vaultId_, local.nodeId);
     }
-    local.store = DiskChunkStore::open(std::move(disk), vaultId, static_cast<std::uint64_t>(reserveBytes));
-    const storagenode::DiskSpace space = local.store->space();
-    local.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
-    local.freeBytes = static_cast<std::int64_t>(space.freeBytes);
-    const auto& identity = local.store->identity();
+    Look found;
+    found.store = DiskChunkStore::open(std::move(disk), vaultId_, static_cast<std::uint64_t>(reserveBytes_));
+    const storagenode::DiskSpace space = found.store->space();
+    found.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
+    found.freeBytes = static_cast<std::int64_t>(space.freeBytes) - reserveBytes_;
+    const auto& identity = found.store->identity();
     if (identity.nodeId != local.nodeId)
         throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId +
                                              ", but stands in the place of " + local.nodeId +
                                              " in STORAGE_PATHS. Put the folders into their old order.");
-    report(local);
-}
-
-void LocalStores::report(Local& local) {
-    local.row = nodes_
-                    .report({.nodeId = local.nodeId,
-                             .storeId = local.store->identity().storeId,
-                             .zone = local.nodeId,
-                             .url = "",
-                             .capacityBytes = local.capacityBytes,
-                             .freeBytes = local.freeBytes,
-                             .mounted = false,
-                             .catalogSeq = 0,
-                             .problem = local.problem})
-                    .row;
+    return found;
 }
 
 std::vector<worker::LiveStore> LocalStores::live() const {
     const std::lock_guard lock(mutex_);
     std::vector<worker::LiveStore> live;
     for (const Local& local : stores_)
-        if (local.problem.empty())
-            live.push_back(
-                {local.row, local.store, local.nodeId, local.capacityBytes, local.freeBytes > reserveBytes_});
+        if (local.now.problem.empty())
+            live.push_back({.row = local.now.row,
+                            .store = local.now.store,
+                            .zone = local.nodeId,
+                            .capacityBytes = local.now.capacityBytes,
+                            .acceptsNewChunks = accepts(local.now),
+                            .answers = true,
+                            .stays = !local.now.drain});
     return live;
 }
 
-std::vector<Replica> LocalStores::replicas() const {
-    std::vector<Replica> replicas;
-    for (const worker::LiveStore& store : live())
-        replicas.push_back({store.row, store.store, store.zone, store.capacityBytes, store.acceptsNewChunks});
-    return replicas;
-}
-
-std::map<std::string, std::string> LocalStores::health() const {
+std::map<std::string, StoreHealth> LocalStores::health() const {
     const std::lock_guard lock(mutex_);
-    std::map<std::string, std::string> health;
+    std::map<std::string, StoreHealth> health;
     for (const Local& local : stores_)
-        health[local.nodeId] = !local.problem.empty() ? local.problem : local.freeBytes > reserveBytes_ ? "ok" : "full";
+        health[local.nodeId] = {!local.now.problem.empty() ? "unusable"
+                                : local.now.drain          ? "draining"
+                                : accepts(local.now)       ? "ok"
+                                                           : "full",
+                                local.now.problem};
     return health;
 }
 
+bool LocalStores::onOneDisk() const {
+    std::set<dev_t> devices;
+    for (const Local& local : stores_)
+        if (struct stat status{}; ::stat(local.path.c_str(), &status) == 0) devices.insert(status.st_dev);
+    return devices.size() == 1;
+}
+
 bool LocalStores::check() {
+    for (Local& local : stores_)
+        if (!local.next.valid())
+            local.next = std::async(std::launch::async, [this, &local, last = local.now] { return look(local, last); });
+    const auto until = std::chrono::steady_clock::now() + lookTimeout;
     bool changed = false;
-    const std::lock_guard lock(mutex_);
     for (Local& local : stores_) {
-        if (local.store == nullptr) continue;
-        const std::string before = local.problem;
-        const bool acceptedBefore = local.freeBytes > reserveBytes_;
+        const Look before = local.now;
+        Look found = before;
+        if (local.next.wait_until(until) == std::future_status::ready) found = local.next.get();
+        else found.problem = "The folder " + local.path + " does not answer: does its disk hang?";
         try {
-            local.store->requireMarker();
-            const storagenode::DiskSpace space = local.store->space();
-            local.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
-            local.freeBytes = static_cast<std::int64_t>(space.freeBytes);
-            local.problem.clear();
+            record(local, found);
         } catch (const Error& error) {
-            local.problem = error.publicMessage();
+            warn_(local.nodeId, std::string("its state cannot be recorded: ") + error.what());
         }
-        try {
-            report(local);
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::conflict) throw;
-            local.problem = error.publicMessage();  // it was removed meanwhile
+        {
+            const std::lock_guard lock(mutex_);
+            local.now = found;
         }
-        changed =
-            changed || before.empty() != local.problem.empty() || acceptedBefore != (local.freeBytes > reserveBytes_);
-        if (before.empty() && !local.problem.empty()) warn_(local.nodeId, local.problem);
+        changed = changed || before.problem.empty() != found.problem.empty() || accepts(before) != accepts(found);
+        if (!found.problem.empty() && before.problem != found.problem) warn_(local.nodeId, found.problem);
     }
     return changed;
+}
+
+LocalStores::Look LocalStores::look(const Local& local, Look last) const noexcept try {
+    if (last.store == nullptr) return open(local);
+    last.store->requireMarker();
+    const storagenode::DiskSpace space = last.store->space();
+    last.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
+    last.freeBytes = static_cast<std::int64_t>(space.freeBytes) - reserveBytes_;
+    last.problem.clear();
+    return last;
+} catch (const Error& error) {
+    last.problem = error.publicMessage();
+    return last;
+} catch (const std::exception& error) {
+    last.problem = error.what();
+    return last;
+}
+
+void LocalStores::record(Local& local, Look& found) {
+    if (!found.problem.empty()) {
+        if (!local.known || local.recordedDown) return;
+        catalog_.chunks.setStoreState(found.row, catalog::StoreState::down);
+        local.recordedDown = true;
+        return;
+    }
+    try {
+        const auto verdict = catalog_.nodes.report({.nodeId = local.nodeId,
+                                                    .storeId = found.store->identity().storeId,
+                                                    .zone = local.nodeId,
+                                                    .url = "",
+                                                    .capacityBytes = found.capacityBytes,
+                                                    .freeBytes = std::max<std::int64_t>(found.freeBytes, 0),
+                                                    .mounted = false,
+                                                    .catalogSeq = found.store->catalogSeq(),
+                                                    .problem = ""});
+        found.row = verdict.row;
+        found.drain = verdict.state == catalog::StoreState::draining || verdict.state == catalog::StoreState::drained;
+        local.known = true;
+        local.recordedDown = false;
+        try {
+            found.store->noteCatalogSeq(verdict.catalogSeq, systemNow());
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::storageFull) throw;  // a full store is told again once there is room
+        }
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::conflict) throw;
+        found.problem = error.publicMessage();  // it was removed
+    }
 }
 
 std::string LocalStores::nodeId(std::size_t index) { return "local-" + std::to_string(index + 1); }

@@ -1,40 +1,49 @@
 // The folders of an embedded server: opened, registered, watched.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "database/catalog/catalog.h"
-#include "server/storage/replicated_chunk_store.h"
+#include "server/embedded/store_source.h"
 #include "storagenode/store/disk_chunk_store.h"
 #include "worker/jobs/stores.h"
 
 namespace chunkvault::server {
 
-// Thread-safe.
-class LocalStores {
+// Thread-safe; check is for one thread. Besides the constructor, only check and onOneDisk wait for a disk.
+class LocalStores final : public StoreSource {
   public:
     using Warn = std::function<void(const std::string& node, const std::string& what)>;
+    static constexpr std::chrono::seconds lookTimeout{5};
 
     // Formats folders that this vault has never used; opens the others. A folder that was used but has lost its marker
-    // is left alone: its disk is not mounted, or it was replaced (see format). Throws Error when another server uses
-    // one of them, or fewer than quorum can be used.
+    // is left alone: its disk is not mounted, or it was replaced (see format). A folder that was used and is not among
+    // paths any more is marked as down. Throws Error when another server uses one of them, or fewer than quorum can be
+    // used.
     LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
                 std::size_t quorum, Warn warn);
+    // Waits for looks at folders that are under way.
+    ~LocalStores() override = default;
 
-    [[nodiscard]] std::vector<worker::LiveStore> live() const;
-    [[nodiscard]] std::vector<Replica> replicas() const;
-    // Node id -> "ok", or what is wrong.
-    [[nodiscard]] std::map<std::string, std::string> health() const;
+    [[nodiscard]] std::vector<worker::LiveStore> live() const override;
+    [[nodiscard]] std::map<std::string, StoreHealth> health() const override;
+    // Whether all folders that can be used are on the same disk, as far as the system tells.
+    [[nodiscard]] bool onOneDisk() const;
 
-    // Looks at every folder: marker, free space. True when the live stores are not those of before.
-    bool check();
+    // Looks at every folder, each on a thread of its own: marker, free space; opens those that could not be used until
+    // now. One that does not answer within lookTimeout is not live until it does. True when the live stores are not
+    // those of before.
+    bool check() override;
 
     // "local-1" for the first of STORAGE_PATHS.
     [[nodiscard]] static std::string nodeId(std::size_t index);
@@ -42,20 +51,32 @@ class LocalStores {
     static void format(const std::string& path, const std::string& vaultId, const std::string& nodeId);
 
   private:
+    // What a look found.
+    struct Look {
+        std::string problem;  // empty: it can be used
+        std::shared_ptr<storagenode::DiskChunkStore> store;
+        catalog::StoreRow row{};
+        std::int64_t capacityBytes = 0, freeBytes = 0;  // free: above the reserve
+        bool drain = false;                             // an administrator wants it empty
+    };
     struct Local {
         std::string nodeId;
         std::string path;
-        catalog::StoreRow row{};
-        std::shared_ptr<storagenode::DiskChunkStore> store;  // null: never opened
-        std::string problem;                                 // empty: live
-        std::int64_t capacityBytes = 0, freeBytes = 0;
+        bool known;                   // the vault has used it
+        Look now;                     // guarded by mutex_
+        std::future<Look> next = {};  // used by check alone
+        bool recordedDown = false;    // in the catalog; used by check alone
     };
-    void open(Local& local, const std::string& vaultId, bool knownBefore, std::int64_t reserveBytes);
-    void report(Local& local);
+    [[nodiscard]] Look open(const Local& local) const;
+    [[nodiscard]] Look look(const Local& local, Look last) const noexcept;
+    // Tells the catalog, and takes from it what an administrator wants.
+    void record(Local& local, Look& found);
+    [[nodiscard]] static bool accepts(const Look& look) { return look.freeBytes > 0 && !look.drain; }
 
-    catalog::Nodes& nodes_;
+    catalog::Catalog& catalog_;
     const std::int64_t reserveBytes_;
     const Warn warn_;
+    const std::string vaultId_;
     mutable std::mutex mutex_;
     std::vector<Local> stores_;
 };

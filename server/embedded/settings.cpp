@@ -1,6 +1,10 @@
 #include "server/embedded/settings.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "common/error/error.h"
+#include "common/wire/signature.h"
 
 namespace chunkvault::server {
 
@@ -14,9 +18,10 @@ constexpr process::Setting known[] = {
     {"PUBLIC_URL", "", "Address that share links are built from; http://HOST:PORT when empty"},
     {"DATA_DIR", "./data", "Where the embedded server keeps everything"},
     {"STORAGE_PATHS", "", "Comma-separated folders, best on different disks; three below DATA_DIR when empty"},
-    {"DATABASE_URL", "", "PostgreSQL, for a cluster; refused by this version", true},
-    {"REDIS_URL", "", "Redis, for a cluster; refused by this version", true},
-    {"SECRET_KEY", "", "At least 32 characters; made and kept in DATA_DIR when empty", true},
+    {"DATABASE_URL", "", "PostgreSQL, for a cluster: postgresql://user:password@host/name?sslmode=...", true},
+    {"REDIS_URL", "", "Redis, for a cluster: redis://:password@host:6379/0", true},
+    {"CLUSTER_SECRET", "", "At least 32 characters; the same for all programs of a cluster", true},
+    {"SECRET_KEY", "", "At least 32 characters; made and kept in DATA_DIR when empty, needed in a cluster", true},
     {"ADMIN_PASSWORD", "", "First password of admin; admin123 while HOST is loopback", true},
     {"TLS_CERT", "", "PEM file with the certificate and its chain; read again when it changes"},
     {"TLS_KEY", "", "PEM file with the key"},
@@ -24,17 +29,14 @@ constexpr process::Setting known[] = {
     {"REGISTRATION", "open", "open or closed: whether people can make accounts themselves"},
     {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
     {"CHUNK_BUFFERS", "16", "Chunks held in memory at once, all transfers together"},
-    {"REPLICATION_FACTOR", "3", "Copies of each chunk"},
+    {"DEDUP", "all", "all: the same bytes are stored once; owner, once per account, is refused by this version"},
     {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
     {"DEFAULT_QUOTA", "0", "Bytes per user, such as 50G; 0: unlimited"},
     {"VERSIONS_KEEP", "10", "Versions kept of each file"},
-    {"TRASH_DAYS", "30", "Days until the trash is emptied"},
     {"UPLOAD_DAYS", "7", "Days an upload lives after its last byte"},
-    {"SCRUB_DAYS", "30", "Every copy is read and verified within so many days"},
-    {"GC_AGE", "1h", "How old a chunk that nothing refers to must be to be removed"},
-    {"GC_GRACE", "7d", "How long removed chunks stay in a store's trash"},
     {"STORAGE_RESERVE", "64M", "Free space that stores leave on their disks"},
-    {"SWEEP_INTERVAL", "10min", "How often the vault looks after itself"},
+    {"NODE_BEAT", "2s", "How often storage nodes report"},
+    {"READ_PATIENCE", "2s", "Before a silent store is left for the next copy"},
     {"CACHE_SIZE", "16M", "Memory for lists that were made before"},
     {"BCRYPT_COST", "12", "Work of a password hash, 4 to 16; less than 10 is for tests"},
     {"ACCESS_TOKEN_TTL", "15min", "Life of an access token"},
@@ -66,9 +68,18 @@ bool isLoopback(const std::string& host) {
 
 }  // namespace
 
-std::span<const process::Setting> Settings::table() { return known; }
+std::span<const process::Setting> Settings::table() {
+    static const auto table = [] {
+        std::vector<process::Setting> all(std::begin(known), std::end(known));
+        const auto quorum = std::ranges::find(all, "WRITE_QUORUM", &process::Setting::name);
+        const auto shared = worker::Maintenance::table();
+        all.insert(quorum, shared.begin(), shared.end());
+        return all;
+    }();
+    return table;
+}
 
-Settings::Settings(const process::Config& config) {
+Settings::Settings(const process::Config& config) : maintenance(config) {
     using namespace std::chrono_literals;
     http.host = config.text("HOST");
     http.port = static_cast<std::uint16_t>(config.integer("PORT", 0, 65535));
@@ -83,23 +94,25 @@ Settings::Settings(const process::Config& config) {
     http.stallTimeout = durationOf(config, "STALL_TIMEOUT", 100ms, 1h);
     http.stopTimeout = durationOf(config, "STOP_TIMEOUT", 0ms, 1h);
 
-    const bool database = config.given("DATABASE_URL"), redis = config.given("REDIS_URL");
-    if (database != redis)
+    const bool database = config.given("DATABASE_URL"), withRedis = config.given("REDIS_URL");
+    if (database != withRedis)
         throw Error(ErrorCode::invalidValue,
                     std::string(database ? "REDIS_URL" : "DATABASE_URL") +
                         " is missing: a cluster needs both DATABASE_URL and REDIS_URL, a single server neither.");
-    if (database)
-        throw Error(
-            ErrorCode::invalidValue,
-            "DATABASE_URL is set, but this version runs on a single machine only. Unset DATABASE_URL and REDIS_URL.");
+    if (config.oneOf("DEDUP", {"all", "owner"}) == "owner")
+        throw Error(ErrorCode::invalidValue,
+                    "DEDUP=owner is not supported by this version: accounts share the chunks that they have in common. "
+                    "Unset DEDUP, or run a server for each group of people who trust each other.");
 
     dataDir = config.text("DATA_DIR");
     storagePaths = config.list("STORAGE_PATHS");
     if (storagePaths.empty())
         for (const char* name : {"store-1", "store-2", "store-3"}) storagePaths.push_back(dataDir + "/stores/" + name);
     secretKey = config.text("SECRET_KEY");
-    if (!secretKey.empty() && secretKey.size() < 32)
-        throw Error(ErrorCode::invalidValue, "SECRET_KEY must have at least 32 characters.");
+    if ((database || !secretKey.empty()) && secretKey.size() < 32)
+        throw Error(ErrorCode::invalidValue, std::string("SECRET_KEY must have at least 32 characters") +
+                                                 (database ? ", the same on every server of the cluster." : "."));
+    if (database) readCluster(config);
     adminPassword = config.text("ADMIN_PASSWORD");
     if (adminPassword.empty()) {
         if (!isLoopback(http.host))
@@ -108,11 +121,12 @@ Settings::Settings(const process::Config& config) {
         adminPassword = "admin123";
     }
 
-    replication.replicationFactor = static_cast<std::size_t>(config.integer("REPLICATION_FACTOR", 1, 10));
+    replication.replicationFactor = static_cast<std::size_t>(maintenance.sweeps.replicationFactor);
     replication.writeQuorum = static_cast<std::size_t>(config.integer("WRITE_QUORUM", 1, 10));
     if (replication.writeQuorum > replication.replicationFactor)
         throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
-    if (storagePaths.size() < replication.replicationFactor)
+    replication.readPatience = durationOf(config, "READ_PATIENCE", 50ms, 5min);
+    if (!database && storagePaths.size() < replication.replicationFactor)
         throw Error(ErrorCode::invalidValue,
                     "STORAGE_PATHS has fewer folders than REPLICATION_FACTOR asks for copies: name " +
                         std::to_string(replication.replicationFactor) + " or lower REPLICATION_FACTOR.");
@@ -123,6 +137,8 @@ Settings::Settings(const process::Config& config) {
     api.chunkSize = config.bytes("CHUNK_SIZE", 64 << 10, 100 << 20);
     api.defaultQuota = config.bytes("DEFAULT_QUOTA", 0, INT64_MAX);
     api.writeQuorum = static_cast<int>(replication.writeQuorum);
+    api.replicationFactor = static_cast<int>(replication.replicationFactor);
+    api.nodeBeat = durationOf(config, "NODE_BEAT", 100ms, 10min);
     api.loginsPerAddress = intOf(config, "LOGIN_LIMIT_ADDRESS", 1, 1'000'000);
     api.loginsPerAccount = intOf(config, "LOGIN_LIMIT_ACCOUNT", 1, 1'000'000);
     api.registrationsPerAddress = intOf(config, "REGISTER_LIMIT_ADDRESS", 1, 1'000'000);
@@ -136,13 +152,6 @@ Settings::Settings(const process::Config& config) {
     catalog.tree.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
     catalog.defaultQuota = api.defaultQuota;
 
-    sweeps.replicationFactor = catalog.uploads.replicationFactor;
-    sweeps.scrubDays = intOf(config, "SCRUB_DAYS", 1, 3650);
-    sweeps.trashDays = intOf(config, "TRASH_DAYS", 1, 3650);
-    sweeps.unreferencedUs = durationOf(config, "GC_AGE", 0ms, 24h * 365).count() * 1000;
-    sweeps.gcGraceUs = durationOf(config, "GC_GRACE", 0ms, 24h * 365).count() * 1000;
-    sweepInterval = durationOf(config, "SWEEP_INTERVAL", 100ms, 24h);
-
     passwords.cost = intOf(config, "BCRYPT_COST", 4, 16);
     accessTokenS = static_cast<int>(durationOf(config, "ACCESS_TOKEN_TTL", 1s, 24h).count() / 1000);
     chunkBuffers = static_cast<std::size_t>(config.integer("CHUNK_BUFFERS", 4, 10'000));
@@ -150,6 +159,19 @@ Settings::Settings(const process::Config& config) {
     cacheBytes = static_cast<std::size_t>(config.bytes("CACHE_SIZE", 0, 1LL << 40));
     logLevel = config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"});
     logRequests = config.boolean("LOG_REQUESTS");
+}
+
+void Settings::readCluster(const process::Config& config) {
+    catalog.database.postgresUrl = config.text("DATABASE_URL");
+    redis = worker::RedisAddress::parse(config.text("REDIS_URL"));
+    clusterSecret = config.text("CLUSTER_SECRET");
+    if (clusterSecret.size() < wire::ClusterKey::minSecretBytes)
+        throw Error(ErrorCode::invalidValue, "CLUSTER_SECRET must have at least 32 characters in a cluster.");
+    for (const char* local : {"STORAGE_PATHS", "STORAGE_RESERVE"})
+        if (config.given(local))
+            throw Error(
+                ErrorCode::invalidValue,
+                std::string(local) + " is for a server of its own; in a cluster it belongs to the storage nodes.");
 }
 
 }  // namespace chunkvault::server

@@ -12,7 +12,8 @@
 #include "server/api/call.h"
 #include "server/auth/password.h"
 #include "server/storage/replicated_chunk_store.h"
-#include "worker/sweeps/sweeps.h"
+#include "worker/queue/redis_connection.h"
+#include "worker/sweeps/maintenance.h"
 
 namespace chunkvault::server {
 
@@ -25,11 +26,15 @@ struct Settings {
 
     http::ServerOptions http;
     ApiSettings api;
-    catalog::CatalogOptions catalog;  // the database's place is set by whoever opens it
+    catalog::CatalogOptions catalog;  // the place of an SQLite database is set by whoever opens it
     PasswordOptions passwords;
     ReplicationLimits replication;
-    worker::SweepSettings sweeps;
-    std::chrono::milliseconds sweepInterval{};
+    worker::Maintenance maintenance;
+
+    // Whether this is a server of a cluster; what follows is empty else.
+    [[nodiscard]] bool isCluster() const { return !catalog.database.postgresUrl.empty(); }
+    worker::RedisAddress redis;
+    std::string clusterSecret;
 
     std::string dataDir;
     std::vector<std::string> storagePaths;  // of the embedded stores; at least writeQuorum
@@ -41,6 +46,9 @@ struct Settings {
     std::size_t cacheBytes = 0;
     std::string logLevel;
     bool logRequests = true;
+
+  private:
+    void readCluster(const process::Config& config);
 };
 
 }  // namespace chunkvault::server

@@ -16,17 +16,22 @@ constexpr int windowChunks = 64;  // of the layout, read in one query
 FileContent::Reader::Reader(FileContent& home, catalog::ContentId content, std::int64_t offset, std::int64_t length)
     : home_(home), content_(content), at_(offset), end_(offset + length) {}
 
-std::optional<FileContent::Slice> FileContent::Reader::next() {
+std::optional<FileContent::Slice> FileContent::Reader::next(std::chrono::nanoseconds lastTook) {
     const catalog::ContentChunk* found = upcoming();
     if (found == nullptr) return std::nullopt;
     const catalog::ContentChunk part = *found;
-    const auto size = static_cast<std::size_t>(part.length);
-    Chunk chunk = ahead_.valid() ? ahead_.get() : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
-    Slice slice = cut(part, std::move(chunk));
+    Read read = ahead_.valid() ? ahead_.get() : readFrom(part, std::nullopt);
+    Slice slice = cut(part, std::move(read.chunk));
     window_.pop_front();
     at_ += static_cast<std::int64_t>(slice.size);
-    readAhead();
+    if (lastTook <= read.took) readAhead();
     return slice;
+}
+
+void FileContent::Reader::goBackTo(std::int64_t offset) {
+    ahead_ = {};
+    window_.clear();
+    at_ = offset;
 }
 
 const catalog::ContentChunk* FileContent::Reader::upcoming() {
@@ -50,13 +55,21 @@ FileContent::Slice FileContent::Reader::cut(const catalog::ContentChunk& part, C
 void FileContent::Reader::readAhead() {
     const catalog::ContentChunk* part = upcoming();
     if (part == nullptr) return;
-    const auto size = static_cast<std::size_t>(part->length);
-    auto buffer = home_.buffers_.tryAcquire(size);
+    auto buffer = home_.buffers_.tryAcquire(static_cast<std::size_t>(part->length));
     if (!buffer) return;
     // Threads are bounded by the memory that each of them needs.
-    ahead_ = std::async(std::launch::async, [this, part = *part, size, buffer = std::move(*buffer)]() mutable {
-        return home_.stores_.get(part.id, size, part.stores, home_.buffers_, std::move(buffer));
+    ahead_ = std::async(std::launch::async, [this, part = *part, buffer = std::move(*buffer)]() mutable {
+        return readFrom(part, std::move(buffer));
     });
+}
+
+FileContent::Reader::Read FileContent::Reader::readFrom(const catalog::ContentChunk& part,
+                                                        std::optional<ChunkBuffer> buffer) const {
+    const auto size = static_cast<std::size_t>(part.length);
+    const auto begin = std::chrono::steady_clock::now();
+    Chunk chunk = buffer ? home_.stores_.get(part.id, size, part.stores, home_.buffers_, std::move(*buffer))
+                         : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
+    return {std::move(chunk), std::chrono::steady_clock::now() - begin};
 }
 
 }  // namespace chunkvault::server

@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <future>
@@ -30,7 +31,7 @@ class FileContent {
     };
 
     // Gives the bytes [offset, offset + length) of a content in order, reading and verifying a chunk ahead while memory
-    // for it is free.
+    // for it is free and the receiver is not slower than the stores.
     class Reader {
       public:
         Reader(FileContent& home, catalog::ContentId content, std::int64_t offset, std::int64_t length);
@@ -38,20 +39,28 @@ class FileContent {
         ~Reader() = default;
 
         // nullopt at the end. The slice given before must be gone by then: its memory may be needed for this one.
+        // lastTook: how long the receiver was busy with that one.
         // Throws Error chunkMissing or chunkCorrupt when no replica is good, unavailable when memory is short for long.
-        [[nodiscard]] std::optional<Slice> next();
+        [[nodiscard]] std::optional<Slice> next(std::chrono::nanoseconds lastTook = {});
+        // Gives back what was read ahead; the next slice begins at offset, which is at most the end of the last one.
+        void goBackTo(std::int64_t offset);
 
       private:
         [[nodiscard]] const catalog::ContentChunk* upcoming();
         [[nodiscard]] Slice cut(const catalog::ContentChunk& part, Chunk chunk) const;
         void readAhead();
+        struct Read {
+            Chunk chunk;
+            std::chrono::nanoseconds took;
+        };
+        [[nodiscard]] Read readFrom(const catalog::ContentChunk& part, std::optional<ChunkBuffer> buffer) const;
 
         FileContent& home_;
         catalog::ContentId content_;
         std::int64_t at_;  // where the next slice begins
         std::int64_t end_;
         std::deque<catalog::ContentChunk> window_;  // of the layout, from at_ on
-        std::future<Chunk> ahead_;                  // of window_.front()
+        std::future<Read> ahead_;                   // of window_.front()
     };
 
   private:

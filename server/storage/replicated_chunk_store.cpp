@@ -363,7 +363,7 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
     const auto all = members();
     struct Holder {
         const Member* member;
-        bool stuck;
+        bool silent;
         std::size_t load;
         std::size_t turn;
     };
@@ -371,9 +371,10 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
     const std::size_t turn = turn_++;
     for (std::size_t i = 0; i < holders.size(); ++i)
         if (const Member* member = memberOf(*all, holders[i]))
-            order.push_back({member, member->reads->stuck(), member->reads->load(), (i + turn) % holders.size()});
+            order.push_back({member, member->reads->stuck() || !member->replica.answers, member->reads->load(),
+                             (i + turn) % holders.size()});
     std::sort(order.begin(), order.end(), [](const Holder& a, const Holder& b) {
-        return std::tie(a.stuck, a.load, a.turn) < std::tie(b.stuck, b.load, b.turn);
+        return std::tie(a.silent, a.load, a.turn) < std::tie(b.silent, b.load, b.turn);
     });
 
     bool mayBeGood = order.size() < holders.size();  // on a store that is not live

@@ -29,6 +29,7 @@ struct Replica {
     std::string zone;            // empty: a zone of its own
     std::int64_t capacityBytes;  // its share of new chunks
     bool acceptsNewChunks;       // false when it is full or being drained; reads go on
+    bool answers = true;         // false when it has fallen silent: read from last
 };
 
 struct ReplicationLimits {

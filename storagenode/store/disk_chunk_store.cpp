@@ -179,6 +179,20 @@ bool hasBytes(DiskFile& file, std::span<const char> bytes) {
     return read && same && bytes.empty();
 }
 
+// Makes what is there durable; whether it is these bytes. A file that cannot be read or synced has no bytes.
+bool keepsBytes(DiskFile& file, std::span<const char> bytes) {
+    try {
+        // First the time, so that orphan collection sees the put; then what may still be in memory only; then the
+        // comparison, which can now see the disk itself.
+        file.touch();
+        file.sync();
+        return hasBytes(file, bytes);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::internal) throw;
+        return false;
+    }
+}
+
 bool hasHash(DiskFile& file, const ChunkId& id) {
     file.forgetCached();
     Sha256Stream hash;
@@ -329,11 +343,7 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
         const ChunkId& id = item->chunk.id();
         Generation over = 0;
         if (const auto copy = findClaimed(id)) {
-            // First the time, so that orphan collection sees the put; then what may still be in memory only; then
-            // the comparison, which can now see the disk itself.
-            copy->file->touch();
-            copy->file->sync();
-            if (hasBytes(*copy->file, item->chunk.bytes())) {
+            if (copy->file != nullptr && keepsBytes(*copy->file, item->chunk.bytes())) {
                 if (item->generation > copy->generation) {
                     rename(id, copy->generation, item->generation);
                     raised.push_back({id, copy->generation, item->generation});
@@ -389,7 +399,8 @@ void DiskChunkStore::takeBack(const ChunkId& id, Generation from, Generation to)
 std::unique_ptr<DiskFile> DiskChunkStore::openCopy(const ChunkId& id, std::uint64_t size) {
     auto copy = find(id);
     if (!copy) throw missing(id);
-    const std::uint64_t found = copy->file->stat().sizeBytes;
+    DiskFile& file = copy->readable();
+    const std::uint64_t found = file.stat().sizeBytes;
     if (found != size) throw corrupt(id, std::to_string(found) + " bytes instead of " + std::to_string(size));
     return std::move(copy->file);
 }
@@ -440,10 +451,11 @@ bool DiskChunkStore::removeUnless(const ChunkId& id, Generation generation, std:
     }
     for (; copy; copy = findClaimed(id)) {
         if (copy->generation > generation) return false;
-        if (putBefore && copy->file->stat().modifiedAt >= *putBefore) return false;
+        DiskFile& file = copy->readable();
+        if (putBefore && file.stat().modifiedAt >= *putBefore) return false;
         // Its time in the trash begins now, and must not be forgotten.
-        copy->file->touch();
-        copy->file->sync();
+        file.touch();
+        file.sync();
         moveToTrash(id, copy->generation, id.toHex() + '.' + std::to_string(generation));
     }
     return true;
@@ -470,17 +482,23 @@ void DiskChunkStore::moveToTrash(const ChunkId& id, Generation generation, const
 CopyState DiskChunkStore::check(const ChunkId& id, std::uint64_t size) {
     const auto copy = find(id);
     if (!copy) return CopyState::missing;
-    return copy->file->stat().sizeBytes == size && hasHash(*copy->file, id) ? CopyState::good : CopyState::bad;
+    if (copy->file == nullptr) return CopyState::bad;
+    try {
+        return copy->file->stat().sizeBytes == size && hasHash(*copy->file, id) ? CopyState::good : CopyState::bad;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::internal) throw;
+        return CopyState::bad;
+    }
 }
 
 bool DiskChunkStore::moveAside(const ChunkId& id) {
     requireMarker();
     const auto claim = claims_.claim({id});
     const auto copy = findClaimed(id);
-    if (!copy || hasHash(*copy->file, id)) return false;
+    if (!copy || (copy->file != nullptr && hasHash(*copy->file, id))) return false;
     try {
-        copy->file->touch();
-        copy->file->sync();
+        copy->readable().touch();
+        copy->readable().sync();
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a file that cannot even be synced goes all the same
     }
     const auto name = [hex = id.toHex()](int number) { return hex + ".bad-" + std::to_string(number); };
@@ -558,11 +576,25 @@ std::optional<DiskChunkStore::Copy> DiskChunkStore::find(const ChunkId& id) {
 }
 
 std::optional<DiskChunkStore::Copy> DiskChunkStore::findClaimed(const ChunkId& id) {
-    if (auto file = disk_->open(chunkPath(id, 1))) return Copy{1, std::move(file)};
+    auto first = copyAt(id, 1);
+    if (first && first->file != nullptr) return first;
     const auto generation = laterGeneration(id);
-    if (!generation) return std::nullopt;
-    if (auto file = disk_->open(chunkPath(id, *generation))) return Copy{*generation, std::move(file)};
-    return std::nullopt;
+    return generation ? copyAt(id, *generation) : std::move(first);
+}
+
+std::optional<DiskChunkStore::Copy> DiskChunkStore::copyAt(const ChunkId& id, Generation generation) {
+    try {
+        if (auto file = disk_->open(chunkPath(id, generation))) return Copy{generation, std::move(file), {}};
+        return std::nullopt;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::internal) throw;
+        return Copy{generation, nullptr, error};
+    }
+}
+
+DiskFile& DiskChunkStore::Copy::readable() const {
+    if (file == nullptr) throw Error(*failure);
+    return *file;
 }
 
 std::optional<Generation> DiskChunkStore::laterGeneration(const ChunkId& id) {

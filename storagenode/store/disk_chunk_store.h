@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "common/chunk/maintained_store.h"
+#include "common/error/error.h"
 #include "storagenode/store/chunk_claims.h"
 #include "storagenode/store/disk.h"
 
@@ -107,7 +108,9 @@ class DiskChunkStore final : public MaintainedStore {
     };
     struct Copy {
         Generation generation;
-        std::unique_ptr<DiskFile> file;
+        std::unique_ptr<DiskFile> file;            // nullptr: there is a file, but it cannot be opened
+        std::optional<Error> failure;              // then: why
+        [[nodiscard]] DiskFile& readable() const;  // throws failure
     };
     class TemporaryFile;
 
@@ -125,6 +128,7 @@ class DiskChunkStore final : public MaintainedStore {
     // The first without the chunk's claim: it can miss a copy that is being renamed. The second needs the claim.
     [[nodiscard]] std::optional<Copy> find(const ChunkId& id);
     [[nodiscard]] std::optional<Copy> findClaimed(const ChunkId& id);
+    [[nodiscard]] std::optional<Copy> copyAt(const ChunkId& id, Generation generation);
     [[nodiscard]] std::optional<Generation> laterGeneration(const ChunkId& id);
     void noteGeneration(const ChunkId& id, std::optional<Generation> generation);
 

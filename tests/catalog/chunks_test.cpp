@@ -132,8 +132,8 @@ TEST_P(ChunksTest, AreFoundByTheirHashesHoweverManyAreAsked) {
     const auto audits = chunks.auditHashes(asked);
     ASSERT_THAT(audits, SizeIs(3));
     for (const ChunkAudit& audit : audits) EXPECT_THAT(audit.good, SizeIs(3));
-    EXPECT_THAT(chunks.known(asked), UnorderedElementsAre(asked[0], asked[500], asked[1000]));
-    EXPECT_THAT(chunks.known({}), IsEmpty());
+    EXPECT_THAT(chunks.removing(asked), IsEmpty());
+    EXPECT_THAT(chunks.auditHashes({}), IsEmpty());
     chunks.scrubbed(stores[0], std::vector{audits[0].row, audits[2].row, audits[1].row});
 }
 
@@ -196,11 +196,17 @@ TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
     }
     ASSERT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), SizeIs(1));
     EXPECT_THAT(chunks.unreferenced(0, ChunkRow{0}, 10), IsEmpty());
-    const auto generation = chunks.beginRemove(row);
-    EXPECT_EQ(generation, 2);
+    const auto removal = chunks.beginRemove(row);
+    ASSERT_TRUE(removal);
+    EXPECT_EQ(removal->id, ChunkId::of(std::string_view("x")));
+    EXPECT_EQ(removal->generation, 2);
+    EXPECT_EQ(removal->elsewhere, 0);
+    EXPECT_THAT(chunks.removing(std::vector{removal->id, ChunkId::of(std::string_view("y"))}),
+                ElementsAre(removal->id));
     EXPECT_FALSE(chunks.finishRemove(row, 1));
     EXPECT_TRUE(chunks.finishRemove(row, 2));
-    EXPECT_THAT(chunks.known(std::vector{ChunkId::of(std::string_view("x"))}), IsEmpty());
+    EXPECT_THAT(chunks.removing(std::vector{removal->id}), IsEmpty());
+    EXPECT_EQ(chunks.count(), 0);
 }
 
 TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
@@ -211,7 +217,7 @@ TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
     tree.purge(alice.id, file);
     while (tree.purgeStep(100) > 0) {
     }
-    ASSERT_EQ(chunks.beginRemove(row), 2);
+    ASSERT_EQ(chunks.beginRemove(row)->generation, 2);
 
     const Upload upload = uploads.create(alice.id, newUpload(alice, "again", "f", "x"));
     EXPECT_THAT(uploads.have(upload.id, cut("x")), ElementsAre(0));
@@ -231,11 +237,11 @@ TEST_P(ChunksTest, AreNotRecordedByAPutOfAnEarlierLife) {
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a", "x"));
     const PinnedChunk late = uploads.pin(upload.id, cut("x")[0]);
     (void)uploads.pin(upload.id, cut("y")[0]);  // the same index: x is not pinned any more
-    const auto generation = chunks.beginRemove(late.row);
-    ASSERT_TRUE(generation);
+    const auto removal = chunks.beginRemove(late.row);
+    ASSERT_TRUE(removal);
     uploads.stored(upload.id, {0, late.row, late.generation, stores});
     EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 0);
-    EXPECT_TRUE(chunks.finishRemove(late.row, *generation));
+    EXPECT_TRUE(chunks.finishRemove(late.row, removal->generation));
 }
 
 TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
@@ -244,8 +250,8 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
     std::thread collector([&] {
         while (!ending)
             for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
-                if (const auto generation = chunks.beginRemove(chunk.row))
-                    (void)chunks.finishRemove(chunk.row, *generation);
+                if (const auto removal = chunks.beginRemove(chunk.row))
+                    (void)chunks.finishRemove(chunk.row, removal->generation);
     });
     for (int i = 0; i < 60; ++i) {
         const CommittedFile file = put(alice, "f", "the same bytes");
@@ -259,15 +265,44 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
     collector.join();
 }
 
+TEST_P(ChunksTest, LoseASurplusCopyOnlyBesideEnoughOthers) {
+    const User alice = makeUser("alice");
+    (void)put(alice, "f", "x");
+    const ChunkRow row = only().row;
+    EXPECT_FALSE(chunks.forgetSurplus(row, stores[0])) << "three are wanted";
+    const StoreRow fourth = chunks.registerStore({"d", "uuid-d", "d", "", 1000, 900});
+    chunks.replicaGood(row, fourth, 1);
+    chunks.setStoreState(stores[1], StoreState::suspect);
+    EXPECT_FALSE(chunks.forgetSurplus(row, stores[0])) << "one of the others does not answer";
+    chunks.setStoreState(stores[1], StoreState::up);
+    EXPECT_EQ(chunks.forgetSurplus(row, stores[0]), 1);
+    EXPECT_THAT(only().good, UnorderedElementsAre(stores[1], stores[2], fourth));
+    EXPECT_FALSE(chunks.forgetSurplus(row, stores[0])) << "it is forgotten already";
+    // A put on that store that was under way is not counted, and the next one is at a generation that stays.
+    chunks.replicaGood(row, stores[0], 1);
+    EXPECT_THAT(only().good, SizeIs(3));
+    EXPECT_EQ(only().generation, 2);
+}
+
+TEST_P(ChunksTest, AreShortWithOneCopyThatAnswers) {
+    const User alice = makeUser("alice");
+    (void)put(alice, "f", "x");
+    EXPECT_THAT(chunks.underReplicatedAfter(ChunkRow{0}, 10).chunks, IsEmpty());
+    chunks.setStoreState(stores[0], StoreState::suspect);
+    EXPECT_THAT(chunks.underReplicatedAfter(ChunkRow{0}, 10).chunks, IsEmpty()) << "on a mere suspicion";
+    chunks.setStoreState(stores[1], StoreState::suspect);
+    EXPECT_THAT(chunks.underReplicatedAfter(ChunkRow{0}, 10).chunks, SizeIs(1));
+}
+
 TEST_P(ChunksTest, HaveTheirWholeHashVerifiedLater) {
     const User alice = makeUser("alice");
     const FileId file = put(alice, "f", "x").entry.id;
     (void)putAtOnce(alice, "g", "y");
-    const auto unverified = chunks.unverifiedContents(10);
+    const auto unverified = chunks.unverifiedContents(ContentId{0}, 10);
     ASSERT_THAT(unverified, SizeIs(1));
     const std::int64_t seq = accounts.find(alice.id)->seq;
     chunks.contentVerified(unverified[0].content, ChunkId::of(std::string_view("x")));
-    EXPECT_THAT(chunks.unverifiedContents(10), IsEmpty());
+    EXPECT_THAT(chunks.unverifiedContents(ContentId{0}, 10), IsEmpty());
     EXPECT_TRUE(tree.get(alice.id, file).sha256Verified);
     EXPECT_GT(accounts.find(alice.id)->seq, seq) << "lists that were kept show the old state";
 }

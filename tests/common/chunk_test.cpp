@@ -135,6 +135,84 @@ TEST(ChunkBuffers, ServeManyThreadsWithoutExceedingTheBudget) {
     EXPECT_EQ(buffers.bytesInUse(), 0u);
 }
 
+constexpr BufferAccount alice{1}, bob{2};
+
+// A thread that waits for a buffer, has one, or was refused.
+class Waiting {
+  public:
+    Waiting(ChunkBuffers& buffers, BufferAccount account, std::size_t capacity)
+        : waitsBefore_(buffers.waits()), buffer_(std::async(std::launch::async, [&buffers, account, capacity] {
+              return buffers.acquireFor(account, capacity);
+          })) {
+        while (buffers.waits() == waitsBefore_) std::this_thread::yield();
+    }
+    [[nodiscard]] bool served() const { return buffer_.wait_for(milliseconds(0)) == std::future_status::ready; }
+    [[nodiscard]] ChunkBuffer get() { return buffer_.get(); }
+
+  private:
+    std::uint64_t waitsBefore_;
+    std::future<ChunkBuffer> buffer_;
+};
+
+TEST(ChunkBuffers, LendHalfOfTheBudgetToOneAccount) {
+    ChunkBuffers buffers(4, 100);
+    auto first = buffers.tryAcquireFor(alice, 100), second = buffers.tryAcquireFor(alice, 100);
+    EXPECT_TRUE(first && second);
+    EXPECT_FALSE(buffers.tryAcquireFor(alice, 1));
+    EXPECT_THROW((void)buffers.acquireFor(alice, 1, milliseconds(1)), Error);
+    auto others = buffers.tryAcquireFor(bob, 100), anybody = buffers.tryAcquire(100);
+    EXPECT_TRUE(others && anybody);
+    first.reset();
+    EXPECT_TRUE(buffers.tryAcquireFor(alice, 100));
+}
+
+TEST(ChunkBuffers, LendAnAccountThatHasNoneALoanOfMoreThanHalf) {
+    ChunkBuffers buffers(4, 100);
+    EXPECT_TRUE(buffers.tryAcquireFor(alice, 300));
+    EXPECT_TRUE(buffers.tryAcquireFor(alice, 1000));
+}
+
+TEST(ChunkBuffers, PassOverAnAccountThatHasItsHalf) {
+    ChunkBuffers buffers(4, 100);
+    auto held = std::make_unique<ChunkBuffer>(buffers.acquireFor(alice, 200));
+    Waiting more(buffers, alice, 100);
+    EXPECT_TRUE(buffers.tryAcquireFor(bob, 200));
+    EXPECT_TRUE(buffers.tryAcquire(200));
+    EXPECT_FALSE(more.served());
+    held.reset();
+    EXPECT_EQ(more.get().capacity(), 100u);
+}
+
+TEST(ChunkBuffers, ServeAnAccountsRequestsInTheirOrder) {
+    ChunkBuffers buffers(4, 100);
+    auto held = std::make_unique<ChunkBuffer>(buffers.acquireFor(alice, 150));
+    Waiting large(buffers, alice, 100);
+    EXPECT_FALSE(buffers.tryAcquireFor(alice, 50));
+    held.reset();
+    EXPECT_EQ(large.get().capacity(), 100u);
+}
+
+TEST(ChunkBuffers, TellWhetherSomebodyWaitsForWhatIsHeld) {
+    ChunkBuffers buffers(2, 100);
+    auto held = std::make_unique<ChunkBuffer>(buffers.acquireFor(alice, 100));
+    EXPECT_FALSE(buffers.wanted());
+    {
+        Waiting own(buffers, alice, 100);
+        EXPECT_TRUE(buffers.wanted(alice));
+        EXPECT_FALSE(buffers.wanted(bob));
+        EXPECT_FALSE(buffers.wanted());
+        held.reset();
+        (void)own.get();
+    }
+    EXPECT_FALSE(buffers.wanted(alice));
+    held = std::make_unique<ChunkBuffer>(buffers.acquire(200));
+    Waiting another(buffers, alice, 1);
+    EXPECT_TRUE(buffers.wanted() && buffers.wanted(alice) && buffers.wanted(bob));
+    held.reset();
+    (void)another.get();
+    EXPECT_FALSE(buffers.wanted());
+}
+
 TEST(RootHash, CoversOrderLengthAndHashOfEveryChunk) {
     const ChunkId a = ChunkId::of(std::string_view("a")), b = ChunkId::of(std::string_view("b"));
     EXPECT_EQ(rootOf({}), ChunkId::of(std::string_view("")));

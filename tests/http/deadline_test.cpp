@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include "common/error/error.h"
+#include "tests/http/certificate.h"
 #include "tests/http/raw_client.h"
 #include "tests/http/test_server.h"
+#include "tests/support/temp_folder.h"
 
 namespace chunkvault::http::test {
 namespace {
@@ -170,6 +172,82 @@ TEST(Deadlines, LetAnAnswerBeTakenSlowlyButSteadily) {
     }
     EXPECT_GT(taken, 4'000'000u);
     EXPECT_FALSE(server.nextTold().truncated);
+}
+
+TEST(Deadlines, EndABodyThatTricklesInWhileOthersWait) {
+    std::atomic<bool> wanted = false;
+    const Route hurried{.method = Method::put,
+                        .pattern = "/hurried",
+                        .handler =
+                            [&](Request& request, Response& response) {
+                                EXPECT_TRUE(request.body->awaitData());
+                                request.body->hurryWhile([&] { return wanted.load(); });
+                                std::vector<char> body(1000);
+                                const std::size_t size = request.body->readFull(body);
+                                EXPECT_FALSE(request.body->awaitData());
+                                response.send(200, "text/plain", std::to_string(size));
+                            },
+                        .maxBodyBytes = 1 << 20,
+                        .transfer = true};
+    TestServer server({}, {hurried});
+    RawClient client(server.port());
+    client.send("PUT /hurried HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+    {
+        const Trickle trickle(client, 50ms);
+        EXPECT_FALSE(client.hears(2500ms));
+        wanted = true;
+        EXPECT_EQ(client.readAnswer().status, 408);
+    }
+    wanted = true;
+    EXPECT_EQ(
+        ask(server.port(), "PUT /hurried HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x'))
+            .body,
+        "1000");
+}
+
+TEST(Deadlines, LetAHandlerDoSomethingElseWhileTheClientTakesNothing) {
+    constexpr std::size_t total = 40'000'000;
+    const std::string bytes = pattern(total);
+    std::atomic<int> pauses = 0;
+    const Route patient{.method = Method::get, .pattern = "/patient", .handler = [&](Request&, Response& response) {
+                            BodyWriter& writer = response.begin(200, "text/plain", total);
+                            std::span<const char> rest = bytes;
+                            for (;;) {
+                                rest = rest.subspan(writer.writeSome(rest, 20ms));
+                                if (rest.empty()) break;
+                                ++pauses;
+                                writer.awaitWritable();
+                            }
+                        }};
+    const chunkvault::test::TempFolder folder;
+    writeCertificate(folder.path() / "cert", folder.path() / "key");
+    for (const bool tls : {false, true}) {
+        SCOPED_TRACE(tls ? "TLS" : "plain");
+        pauses = 0;
+        TestServer server(
+            tls ? ServerOptions{.tlsCert = folder.path() / "cert", .tlsKey = folder.path() / "key"} : ServerOptions{},
+            {patient});
+        RawClient client(server.port(), {.tls = tls, .receiveBufferBytes = 4096});
+        client.send("GET /patient HTTP/1.1\r\nHost: x\r\n\r\n");
+        while (pauses == 0) std::this_thread::yield();
+        const Answer answer = client.readAnswer();
+        EXPECT_TRUE(answer.whole);
+        EXPECT_TRUE(answer.body == bytes);
+        EXPECT_EQ(server.nextTold().bytesOut, total);
+    }
+}
+
+TEST(Deadlines, CutAnAnswerWhoseClientIsWaitedForTooLong) {
+    const Route patient{.method = Method::get, .pattern = "/patient", .handler = [&](Request&, Response& response) {
+                            const std::string bytes = pattern(40'000'000);
+                            BodyWriter& writer = response.begin(200, "text/plain", bytes.size());
+                            (void)writer.writeSome(bytes, 20ms);
+                            writer.awaitWritable();
+                        }};
+    TestServer server({.stallTimeout = 100ms}, {patient});
+    RawClient client(server.port(), {.receiveBufferBytes = 4096});
+    client.send("GET /patient HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(server.nextTold().error.find("slow"), std::string::npos);
 }
 
 }  // namespace

@@ -26,6 +26,9 @@ class FakeBody : public BodyReader {
         return count;
     }
 
+    [[nodiscard]] bool awaitData() override { return !readToTheEnd(); }
+    void hurryWhile(std::function<bool()>) override {}
+
     [[nodiscard]] bool readToTheEnd() const { return done_ == bytes_.size(); }
 
   private:

@@ -56,5 +56,59 @@ TEST(TransferPace, JudgesEachStretchOfWaitingByItself) {
     EXPECT_EQ(seconds, 19);
 }
 
+constexpr auto kibPer = [](std::chrono::milliseconds time) {
+    return static_cast<std::size_t>(HurriedPace::minBytesPerS * static_cast<std::uint64_t>(time.count()) / 1000);
+};
+
+TEST(HurriedPace, EndsWhoIsTwoSecondsBehindWhileOthersWait) {
+    TransferPace pace(30s, 0);
+    HurriedPace hurried(pace, [] { return true; });
+    EXPECT_TRUE(hurried.waited(1900ms));
+    EXPECT_EQ(hurried.left(), 100ms);
+    hurried.moved(10);
+    EXPECT_FALSE(hurried.waited(101ms));
+    EXPECT_EQ(hurried.left(), 0ms);
+}
+
+TEST(HurriedPace, LeavesASlowClientAloneAsLongAsNobodyWaits) {
+    TransferPace pace(30s, 0);
+    bool wanted = false;
+    HurriedPace hurried(pace, [&] { return wanted; });
+    for (int i = 0; i < 25; ++i) ASSERT_TRUE(hurried.waited(1s));
+    EXPECT_EQ(hurried.left(), 250ms);
+    wanted = true;
+    EXPECT_EQ(hurried.left(), 0ms);
+    EXPECT_FALSE(hurried.waited(1ms));
+}
+
+TEST(HurriedPace, GoesOnForEverAtItsPace) {
+    TransferPace pace(30s, 0);
+    HurriedPace hurried(pace, [] { return true; });
+    for (int i = 0; i < 1000; ++i) {
+        hurried.moved(kibPer(1s));
+        ASSERT_TRUE(hurried.waited(1s));
+    }
+}
+
+TEST(HurriedPace, LetsWhoWasSilentForLongCatchUp) {
+    TransferPace pace(60s, 0);
+    bool wanted = false;
+    HurriedPace hurried(pace, [&] { return wanted; });
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(hurried.waited(1s));
+    wanted = true;
+    hurried.moved(kibPer(1s));
+    EXPECT_TRUE(hurried.waited(900ms));
+    hurried.moved(1 << 30);
+    EXPECT_TRUE(hurried.waited(1900ms));
+    EXPECT_FALSE(hurried.waited(200ms));
+}
+
+TEST(HurriedPace, EndsWithThePatienceThatItIsBuiltOn) {
+    TransferPace pace(1s, 0);
+    HurriedPace hurried(pace, [] { return false; });
+    EXPECT_EQ(hurried.left(), 1s);
+    EXPECT_FALSE(hurried.waited(1s));
+}
+
 }  // namespace
 }  // namespace chunkvault::http

@@ -135,6 +135,33 @@ TEST_F(DiskChunkStoreTest, MovesOnlyBadCopiesAside) {
     }
 }
 
+TEST_F(DiskChunkStoreTest, TakesACopyThatCannotBeOpenedForABadOne) {
+    const Chunk chunk = chunkOf("unreadable"), later = chunkOf("unreadable later"), gone = chunkOf("to be removed");
+    const auto spoil = [](const std::filesystem::path& file) {
+        std::filesystem::remove(file);
+        std::filesystem::create_symlink(file, file);  // nobody can open it
+    };
+    for (const Chunk& each : {chunk, gone}) {
+        store_->put(each, 1);
+        spoil(plainFile(each));
+    }
+    store_->put(later, 3);
+    spoil(plainFile(later).string() + ".3");
+    for (const Chunk& each : {chunk, later, gone}) {
+        EXPECT_EQ(store_->check(each.id(), each.size()), CopyState::bad);
+        EXPECT_EQ(codeOf([&] { (void)read(each); }), ErrorCode::internal);
+    }
+    store_->put(chunk, 2);
+    store_->put(later, 2);
+    for (const Chunk& each : {chunk, later}) {
+        EXPECT_EQ(store_->check(each.id(), each.size()), CopyState::good);
+        EXPECT_EQ(read(each), test::textOf(each));
+    }
+    EXPECT_TRUE(store_->moveAside(gone.id()));
+    EXPECT_EQ(store_->check(gone.id(), gone.size()), CopyState::missing);
+    EXPECT_EQ(store_->count().files, 2u);
+}
+
 TEST_F(DiskChunkStoreTest, ListsTheChunksOfAFolderById) {
     std::vector<ChunkId> expected;
     for (int i = 0; i < 2000; ++i) {

@@ -271,7 +271,7 @@ std::vector<Scenario> scenarios() {
              if (lab.store->has(a().id())) lab.moveAside(a());
          },
          {},
-         {"touch", "sync chunks/"}},
+         {"open chunks/", "touch", "sync chunks/"}},
         {"PurgeTheTrash",
          [withA](Lab& lab) {
              withA(1)(lab);

@@ -132,11 +132,17 @@ class Postgres(Service):
 
 
 class Redis(Service):
+    """password: what clients have to give; None for none."""
+
     stop_signal = signal.SIGTERM
+
+    def __init__(self, folder, password=None):
+        super().__init__(folder)
+        self.password = password
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}"
 
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -151,12 +157,13 @@ class Redis(Service):
 
     def command(self):
         return ["setpriv", "--pdeathsig=TERM", "--", self.folder / "redis-server", "--port", str(self.port), "--bind",
-                "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "no", "--daemonize", "no"]
+                "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "no", "--daemonize", "no",
+                *(["--requirepass", self.password] if self.password else [])]
 
     def ready(self):
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False

@@ -4,6 +4,7 @@ import os
 import random
 
 import pytest
+from powercut_disk import Disk
 from proxy import Proxy
 from services import Postgres, Redis
 from vault import Vault
@@ -57,7 +58,8 @@ def module_vaults(tmp_path_factory):
 def shared_vault(module_vaults, request):
     """One running vault for all tests of a file; each test makes users of its own."""
     if not module_vaults.made:
-        module_vaults()
+        # More stores than copies, so that one can be drained and one be taken away.
+        module_vaults(STORAGE_PATHS=",".join(f"data/stores/store-{number}" for number in range(1, 6)))
     request.node.vaults = module_vaults
     vault = module_vaults.made[0]
     if vault.process is None:
@@ -77,6 +79,14 @@ def make_proxy():
     yield make
     for proxy in made:
         proxy.close()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A powercut_fs that is not mounted yet: on(), cut()."""
+    disk = Disk(tmp_path)
+    yield disk
+    disk.close()
 
 
 @pytest.fixture

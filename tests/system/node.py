@@ -3,22 +3,17 @@
 import hashlib
 import hmac
 import json
-import os
 import secrets
-import signal
-import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
+from program import READY_DEADLINE_S, Program
 from services import free_port
-from vault import SANITIZER_REPORTS, server_program
 
 CLUSTER_SECRET = "a secret of the cluster of these tests"
-READY_DEADLINE_S = 60
-STOP_DEADLINE_S = 60
 
 
 def cluster_key(secret=CLUSTER_SECRET):
@@ -96,37 +91,16 @@ class FakeApi:
         self.server.server_close()
 
 
-class StorageNode:
+class StorageNode(Program):
     """folder: where its log is, and its store unless STORAGE_PATH says otherwise."""
 
     def __init__(self, folder, api_urls, **settings):
-        self.folder = Path(folder)
-        self.store = self.folder / "store"
-        self.log = self.folder / "node.log"
-        self.port = free_port()
-        self.settings = {"NODE_ID": "node1", "HOST": "127.0.0.1", "PORT": self.port, "STORAGE_PATH": self.store,
-                         "API_BASE_URL": ",".join(api_urls), "CLUSTER_SECRET": CLUSTER_SECRET, "NODE_BEAT": "100ms",
-                         "ZONE": "cellar", "STORAGE_RESERVE": 0, **settings}
-        self.process = None
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def launch(self):
-        kept = {name: value for name, value in os.environ.items()
-                if name in ("PATH", "HOME", "LANG", "TMPDIR") or name.endswith("SAN_OPTIONS")}
-        settings = {name: str(value) for name, value in self.settings.items() if value is not None}
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([server_program().with_name("chunkvault-storagenode")], cwd=self.folder,
-                                            env=kept | settings, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
-        return self
-
-    def start(self):
-        self.launch()
-        self.await_health(200)
-        return self
+        self.store = Path(folder) / "store"
+        port = free_port()
+        own = {"NODE_ID": "node1", "HOST": "127.0.0.1", "PORT": port, "STORAGE_PATH": self.store,
+               "API_BASE_URL": ",".join(api_urls), "CLUSTER_SECRET": CLUSTER_SECRET, "NODE_BEAT": "100ms",
+               "ZONE": "cellar", "STORAGE_RESERVE": 0, **settings}
+        super().__init__("chunkvault-storagenode", folder, port, own, ready="/health", log="node.log")
 
     def health(self):
         try:
@@ -158,27 +132,3 @@ class StorageNode:
             if text.startswith(line + " "):
                 return float(text.split()[-1])
         raise AssertionError(f"no metric {line}")
-
-    def wait(self):
-        """The exit code of a node that ends by itself."""
-        code = self.process.wait(STOP_DEADLINE_S)
-        self.process = None
-        return code
-
-    def stop(self):
-        """SIGTERM; asserts a clean end. Does nothing when it is not running."""
-        if self.process is None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.wait()
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"the node did not stop within {STOP_DEADLINE_S} s of SIGTERM") from None
-        assert code == 0, f"the node ended with exit code {code} after SIGTERM"
-        found = [report for report in SANITIZER_REPORTS if report in self.log_text()]
-        assert not found, f"in the node's log: {found}"
-
-    def log_text(self):
-        return self.log.read_text(errors="replace") if self.log.exists() else ""

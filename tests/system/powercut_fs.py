@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""powercut_fs.py STATE MOUNT [--lie]: a file system in memory whose unmounting is a power cut.
+"""powercut_fs.py STATE MOUNT [--lie | --cut-at N]: a file system in memory whose unmounting is a power cut.
 
 At the start it has what the folder STATE has. When it is unmounted, STATE gets what a disk would have kept in the worst
 case: a file's bytes as of the last fsync of that file, a folder's names as of the last fsync of that folder, and nothing
-else. With --lie, fsync answers and keeps nothing."""
+else. With --lie, fsync answers and keeps nothing. With --cut-at, the power goes before the Nth operation that changes
+something: that one and all that follow fail, as on a disk that is not there. The file "operations" beside STATE tells
+how many there were."""
 
 import errno
 import os
@@ -67,12 +69,26 @@ def load(path):
     return folder
 
 
+CHANGES = {"create", "write", "truncate", "fsync", "fsyncdir", "mkdir", "unlink", "rmdir", "rename", "utimens"}
+
+
 class PowerCut(Operations):
-    def __init__(self, root, lie):
+    def __init__(self, root, lie, cut_at):
         self.root = root
         self.lie = lie
+        self.cut_at = cut_at
+        self.operations = 0
+        self.is_off = False
         self.handles = {}
         self.last_handle = 0
+
+    def __call__(self, name, *arguments):
+        if name in CHANGES and not self.is_off:
+            self.operations += 1
+            self.is_off = self.operations == self.cut_at
+        if self.is_off and name not in ("init", "destroy", "release"):
+            raise FuseOSError(errno.EIO)
+        return super().__call__(name, *arguments)
 
     def find(self, path):
         node = self.root
@@ -175,13 +191,17 @@ class PowerCut(Operations):
                 "f_bavail": FREE_BLOCKS, "f_namemax": 255}
 
 
-def main(state, mount, lie):
+def main(state, mount, lie, cut_at):
     root = load(state)
-    FUSE(PowerCut(root, lie), str(mount), foreground=True, nothreads=True, hard_remove=True, big_writes=True,
+    disk = PowerCut(root, lie, cut_at)
+    FUSE(disk, str(mount), foreground=True, nothreads=True, hard_remove=True, big_writes=True,
          fsname="chunkvault-powercut")
     shutil.rmtree(state)
     root.save(state)
+    (state.parent / "operations").write_text(str(disk.operations))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), "--lie" in sys.argv[3:])
+    options = sys.argv[3:]
+    main(Path(sys.argv[1]), Path(sys.argv[2]), "--lie" in options,
+         int(options[options.index("--cut-at") + 1]) if "--cut-at" in options else None)

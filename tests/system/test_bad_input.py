@@ -38,10 +38,11 @@ RAW_BODIES = {
 WRONG_VALUES = [None, True, -1, 0, 1.5, 1 << 70, "", "x" * 100_000, "\x00", "a\x00b", "..", "\u202e", [], {}, [[]],
                 [None], {"a": 1},
                 "99999999999999999999", "2026-02-30T00:00:00Z", "z" * 64]
+WITHOUT_BODY = ("POST /auth/logout", "POST /admin/sweeps/{name}", "POST /files/{id}/versions/{version}/restore",
+                "POST /admin/nodes/{id}/drain", "POST /admin/nodes/{id}/keep", "POST /admin/collection/allow")
 TAKES_JSON = [operation for operation in OPERATIONS
               if operation.split()[0] in ("POST", "PATCH") and "upload" not in operation.split("/")[-1]
-              and "batch" not in operation and operation not in ("POST /auth/logout", "POST /admin/sweeps/{name}",
-                                                                "POST /files/{id}/versions/{version}/restore")]
+              and "batch" not in operation and operation not in WITHOUT_BODY]
 
 
 @pytest.fixture(autouse=True)

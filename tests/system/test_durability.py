@@ -1,12 +1,10 @@
 """Acknowledged means durable: the order of system calls behind each answer, and power cuts in the middle of a load."""
 
 import json
-import os
 import random
 import re
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -189,40 +187,6 @@ def test_each_sync_of_a_good_trace_is_needed(make_vault, tmp_path, random_bytes)
 
 
 # --- power cuts -------------------------------------------------------------------------------------------------------
-
-
-class Disk:
-    """A mounted powercut_fs."""
-
-    def __init__(self, folder):
-        assert os.path.exists("/dev/fuse"), "/dev/fuse is missing: the power cut tests need FUSE (modprobe fuse)"
-        self.state, self.mount = folder / "state", folder / "mount"
-        self.state.mkdir()
-        self.mount.mkdir()
-        self.process = None
-
-    def on(self, *options):
-        program = Path(__file__).with_name("powercut_fs.py")
-        self.process = subprocess.Popen(["/usr/bin/python3", program, self.state, self.mount, *options])
-        deadline = time.monotonic() + DEADLINE_S
-        while not os.path.ismount(self.mount):
-            assert self.process.poll() is None, "powercut_fs ended instead of mounting"
-            assert time.monotonic() < deadline, "powercut_fs did not mount"
-            time.sleep(0.02)
-
-    def cut(self):
-        subprocess.run(["umount", self.mount], check=True)
-        assert self.process.wait(DEADLINE_S) == 0
-        self.process = None
-
-
-@pytest.fixture
-def disk(tmp_path):
-    disk = Disk(tmp_path)
-    yield disk
-    if disk.process is not None:
-        subprocess.run(["umount", "-l", disk.mount], check=False)
-        disk.process.wait(DEADLINE_S)
 
 
 def run_and_cut(vault, disk, alice, name, after_s):

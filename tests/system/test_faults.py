@@ -211,6 +211,108 @@ def test_a_store_without_its_marker_is_left_alone(small_chunks, random_bytes, ru
              "the store that came back gets what it missed")
 
 
+def admin_storage(vault):
+    return {store["node_id"]: store for store in vault.admin().get("/admin/storage").json()["stores"]}
+
+
+def test_a_store_that_was_unusable_at_the_start_is_used_as_soon_as_it_can_be(small_chunks, random_bytes):
+    vault, data = small_chunks, random_bytes(3 * CHUNK_SIZE)
+    marker, away = store(vault, 1) / "vault.json", vault.folder / "vault.json"
+    vault.stop()
+    marker.rename(away)
+    vault.start()
+    vault.user().upload_multipart("photo", data)
+    # Where it is and what is wrong is for the administrator, and for the log.
+    assert health(vault)["storage_nodes"]["local-1"] == "unusable"
+    assert str(vault.data) not in vault.client().get("/health").text
+    assert str(store(vault, 1)) in admin_storage(vault)["local-1"]["problem"]
+    assert admin_storage(vault)["local-1"]["state"] == "down"
+    assert "store_unusable" in vault.log_text()
+    away.rename(marker)
+    wait_for(lambda: health(vault)["status"] == "ok", "the store is used again")
+    assert admin_storage(vault)["local-1"]["state"] == "up"
+    vault.admin().post("/admin/sweeps/under_replicated")
+    wait_for(lambda: all(has_good_copy(vault, 1, chunk) for chunk in split(data, CHUNK_SIZE)), "it gets its copies")
+
+
+def test_a_folder_that_is_configured_no_more_does_not_count(make_vault, random_bytes):
+    folders = [f"/{name}" for name in ("a", "b", "c", "d")]
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, REPLICATION_FACTOR=4)
+    paths = [str(vault.folder) + folder for folder in folders]
+    vault.settings["STORAGE_PATHS"] = ",".join(paths)
+    alice = vault.start().user()
+    file_id = alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))["file_id"]
+    wait_for(lambda: alice.info(file_id)["copies_present"] == 4, "four copies are there")
+    vault.stop()
+    vault.settings.update(STORAGE_PATHS=",".join(paths[:3]), REPLICATION_FACTOR=3)
+    vault.start()
+    assert admin_storage(vault)["local-4"]["state"] == "down"
+    assert alice.info(file_id)["copies_present"] == 3
+    assert "STORAGE_PATHS any more" in vault.log_text()
+    vault.stop()
+    vault.settings.update(STORAGE_PATHS=",".join(paths), REPLICATION_FACTOR=4)
+    vault.start()
+    assert alice.info(file_id)["copies_present"] == 4
+
+
+def test_a_disk_that_hangs_does_not_hang_the_others(make_vault, disk, random_bytes):
+    vault, data = make_vault(CHUNK_SIZE=CHUNK_SIZE), random_bytes(3 * CHUNK_SIZE)
+    disk.on()
+    paths = [vault.folder / "a", vault.folder / "b", disk.mount / "c"]
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, paths))
+    alice = vault.start().user()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+    disk.hang()
+    wait_for(lambda: health(vault)["storage_nodes"]["local-3"] == "unusable", "health tells of the disk")
+    assert health(vault)["storage_nodes"] == {"local-1": "ok", "local-2": "ok", "local-3": "unusable"}
+    assert alice.content(file_id) == data
+    alice.upload_multipart("more", data)
+    disk.go_on()
+    wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    vault.stop()
+
+
+def test_health_tells_whether_all_copies_are_on_one_disk(make_vault, tmp_path):
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        for other, told in ((tmp_path / "c", True), (disk / "c", False)):
+            vault = make_vault(STORAGE_PATHS=f"{tmp_path / 'a'},{tmp_path / 'b'},{other}",
+                               DATA_DIR=tmp_path / f"data-{told}").start()
+            try:
+                assert ("notice" in health(vault)) == told
+            finally:
+                vault.stop()
+            for name in ("a", "b"):
+                (tmp_path / name).rename(tmp_path / f"{name}-{told}")
+
+
+def test_a_secret_key_that_cannot_be_read_is_not_replaced(vault):
+    alice, key = vault.user(), vault.data / "secret_key"
+    vault.stop()
+    kept = key.read_text()
+    for spoil in (lambda: key.write_text("short"), lambda: key.write_text(""), key.mkdir):
+        key.unlink()
+        spoil()
+        assert vault.launch().wait() != 0
+        assert str(key) in vault.log_text().splitlines()[-1]
+        if key.is_dir():
+            key.rmdir()
+            key.touch()
+    key.write_text(kept)
+    vault.start()
+    assert alice.get("/me").json()["username"] == "alice"
+
+
+def test_health_notices_a_database_that_cannot_be_read(vault):
+    client = vault.client()
+    assert client.get("/health/ready").status_code == 200
+    with contextlib.closing(sqlite3.connect(vault.data / "catalog.sqlite")) as database:
+        database.execute("ALTER TABLE migrations RENAME TO away")
+        client.get("/health/ready", expect=503)
+        assert client.get("/health", expect=503).json()["database"] == "unreachable"
+        database.execute("ALTER TABLE away RENAME TO migrations")
+    client.get("/health/ready", expect=200)
+
+
 def test_with_two_stores_gone_uploads_are_refused_and_reads_go_on(small_chunks, random_bytes):
     vault, data = small_chunks, random_bytes(3 * CHUNK_SIZE)
     alice = vault.user()
@@ -259,15 +361,21 @@ def test_a_second_server_on_the_same_data_folder_is_refused(small_chunks, make_v
 # --- full disks -------------------------------------------------------------------------------------------------------
 
 
-def check_full_disk(vault, alice, random_bytes, disk):
+def check_full_disk(vault, alice, random_bytes, disk, database_too=False):
     kept = random_bytes(3 * CHUNK_SIZE)
     file_id = alice.upload_multipart("kept", kept)["file_id"]
+    link, limited = (alice.share(file_id, **options) for options in ({}, {"max_downloads": 1}))
     ballast = fill(disk)
     refused = alice.call("POST", "/files/upload", files={"file": ("refused", random_bytes(40 * CHUNK_SIZE))})
     assert refused.status_code == 507, refused.text
     problem(refused)
     assert alice.content(file_id) == kept
     assert [item["filename"] for item in alice.list()] == ["kept"]
+    for _ in range(3):
+        assert vault.client().open_share(link["share_token"]).content == kept
+    if database_too:
+        # What cannot be counted is not given away.
+        vault.client().open_share(limited["share_token"], expect=507)
     ballast.unlink()
 
     def accepted():
@@ -275,6 +383,7 @@ def check_full_disk(vault, alice, random_bytes, disk):
         return answer.status_code == 201
 
     wait_for(accepted, "uploads work again")
+    assert vault.client().open_share(limited["share_token"]).content == kept
     vault.restart()
     assert {item["filename"] for item in alice.list()} == {"kept", "new"}
     assert all(alice.content(item["id"]) == kept for item in alice.list())
@@ -312,7 +421,7 @@ def test_a_full_database_disk_refuses_uploads_and_goes_on_reading(make_vault, tm
         paths = ",".join(str(tmp_path / name) for name in ("a", "b", "c"))
         vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, DATA_DIR=disk / "data", STORAGE_PATHS=paths).start()
         try:
-            check_full_disk(vault, vault.user(), random_bytes, disk)
+            check_full_disk(vault, vault.user(), random_bytes, disk, database_too=True)
         finally:
             vault.stop()
 

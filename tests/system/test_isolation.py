@@ -172,6 +172,13 @@ class TestAnUploadsOwnToken:
     def test_does_not_open_another_upload(self, world, guard, operation, foreign):
         assert ask(world, operation).send(world.owner, token=foreign).status_code == 401
 
+    def test_does_not_tell_whether_an_upload_is_there(self, world, guard, operation, foreign):
+        method, path = operation.split()
+        for token in (foreign, "cvu_invented"):
+            for upload_id in ("999999999", "nonsense"):
+                request = Ask(method, path.format(id=upload_id, index=0), ask(world, operation).options)
+                assert request.send(world.owner, token=token).status_code == 401
+
     def test_ends_with_the_account(self, world, guard, operation):
         upload = world.upload()
         path = operation.split()[1].format(id=upload.id, index=0)

@@ -44,6 +44,7 @@ def test_help_and_version_answer():
     ("TLS_CERT", "/cert.pem", "TLS_KEY"),
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
+    ("DEDUP", "owner", "DEDUP"),
 ])
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path, setting, value, named):
     ended = run(DATA_DIR=str(tmp_path / "data"), **{setting: value})

@@ -293,6 +293,39 @@ def test_a_range_beyond_the_end_spends_nothing(shared_vault, world):
     shared_vault.client().open_share(share["share_token"])
 
 
+def test_a_download_whose_bytes_cannot_be_had_spends_nothing(make_vault):
+    vault = make_vault().start()
+    world = World(vault)
+    share = shared(world, max_downloads=1)
+    copies = [path for path in (vault.data / "stores").glob("*/chunks/*/*") if path.read_bytes() == DATA]
+    assert len(copies) == 3
+    for path in copies:
+        path.write_bytes(bytes(len(DATA)))
+    for _ in range(2):
+        answer = fetch(vault.client(), share["share_token"])
+        assert answer.status_code in (500, 503)
+        assert "Set-Cookie" not in answer.headers
+    assert downloads(world, share) == 0
+
+
+def test_a_used_up_link_says_so_to_head_too(shared_vault, world, guest):
+    token = shared(world, max_downloads=1)["share_token"]
+    assert fetch(guest, token, method="HEAD").status_code == 200
+    first = fetch(shared_vault.client(), token, Range="bytes=0-9")
+    assert fetch(shared_vault.client(), token, method="HEAD").status_code == 410
+    refused(fetch(shared_vault.client(), token), 410, "gone")
+    ticket = first.headers["Set-Cookie"].split(";")[0]
+    assert fetch(shared_vault.client(), token, method="HEAD", Cookie=ticket).status_code == 200
+
+
+def test_a_limit_below_the_downloads_so_far_leaves_none(world, guest):
+    share = shared(world, max_downloads=3)
+    for _ in range(2):
+        guest.open_share(share["share_token"])
+    world.owner.patch(f"/shares/{share['share_id']}", {"max_downloads": 1})
+    assert fetch(guest, share["share_token"], "/info").json()["downloads_left"] == 0
+
+
 # --- folders ---
 
 

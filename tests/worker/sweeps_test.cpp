@@ -1,17 +1,20 @@
 #include "worker/sweeps/sweeps.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include <gmock/gmock.h>
 
 #include "storagenode/store/disk_chunk_store.h"
 #include "storagenode/store/posix_disk.h"
 #include "tests/catalog/vault_fixture.h"
-#include "worker/jobs/repair_chunk.h"
+#include "worker/jobs/jobs.h"
 #include "worker/jobs/verify_content.h"
+#include "worker/sweeps/sweep_schedule.h"
 
 namespace chunkvault::worker {
 namespace {
@@ -39,12 +42,27 @@ class SweepsTest : public catalog::VaultTest {
   protected:
     SweepsTest() {
         catalogOf.database.open();
-        for (const char* node : {"a", "b", "c"}) {
-            const std::filesystem::path folder = disks_.path() / node;
-            (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
-            live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0),
-                            node, 1000, true});
+        for (const char* node : {"a", "b", "c"}) openStore(node);
+    }
+    void openStore(const std::string& node) {
+        const std::filesystem::path folder = disks_.path() / node;
+        (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
+        live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0), node,
+                        1000, true});
+    }
+    void addStore(const std::string& node) {
+        stores.push_back(chunks.registerStore({node, "uuid-" + node, node, "", 1000, 900}));
+        openStore(node);
+    }
+    // A file of one chunk whose copies are on these stores.
+    void keepOn(const catalog::User& user, const std::string& text, std::initializer_list<std::size_t> on) {
+        const auto all = std::exchange(stores, {});
+        for (const std::size_t i : on) {
+            stores.push_back(all[i]);
+            live[i].store->put(chunkOf(text), 1);
         }
+        (void)put(user, text, text);
+        stores = all;
     }
 
     Chunk chunkOf(const std::string& text) {
@@ -73,14 +91,25 @@ class SweepsTest : public catalog::VaultTest {
         tree.moveToTrash(user.id, file);
         tree.purge(user.id, file);
     }
-    // Repairs what was posted.
+    // Does what was posted. What became of the repairs.
     std::vector<RepairOutcome> work() {
-        ChunkRepair repair(
-            catalogOf.chunks, [&] { return live; }, buffers, 3);
+        Throttle unlimited(0);
+        const Stores lives = [&] { return live; };
+        ChunkRepair repair(catalogOf.chunks, lives, buffers, 3, unlimited, unlimited);
+        Jobs others(catalogOf, lives, buffers, 3, unlimited, unlimited, {});
         std::vector<RepairOutcome> outcomes;
-        for (const Job& job : queue.jobs) outcomes.push_back(repair.run(static_cast<ChunkRow>(job.id)));
-        queue.jobs.clear();
+        for (const Job& job : std::exchange(queue.jobs, {})) {
+            if (job.kind == JobKind::repairChunk) outcomes.push_back(repair.repair(static_cast<ChunkRow>(job.id)));
+            else others.run(job);
+        }
         return outcomes;
+    }
+    // A pass of collection with the jobs that it posts.
+    std::int64_t collect() {
+        const auto before = number("SELECT COUNT(*) FROM chunks").value();
+        (void)sweeps.unreferenced();
+        (void)work();
+        return before - number("SELECT COUNT(*) FROM chunks").value();
     }
 
     ChunkBuffers buffers{4, chunkSize};
@@ -166,9 +195,9 @@ TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {
     const auto file = keep(alice, "f", "hello").entry.id;
     (void)keep(alice, "g", "other");
     discard(alice, file);
-    EXPECT_EQ(sweeps.unreferenced().changed, 0) << "too young";
+    EXPECT_EQ(collect(), 0) << "too young";
     time.advance(2 * hourUs);
-    EXPECT_EQ(sweeps.unreferenced().changed, 1);
+    EXPECT_EQ(collect(), 1);
     for (const LiveStore& store : live) {
         EXPECT_FALSE(store.store->has(ChunkId::of(std::string_view("hello"))));
         EXPECT_TRUE(store.store->has(ChunkId::of(std::string_view("other"))));
@@ -183,15 +212,14 @@ TEST_P(SweepsTest, KeepTheRowOfARemovedChunkUntilEveryStoreHasAnswered) {
     chunks.setStoreState(stores[2], catalog::StoreState::down);
     const LiveStore absent = live.back();
     live.pop_back();
-    EXPECT_EQ(sweeps.unreferenced().changed, 0);
-    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 1);
+    EXPECT_EQ(collect(), 0);
     live.push_back(absent);
     chunks.setStoreState(stores[2], catalog::StoreState::up);
-    EXPECT_EQ(sweeps.unreferenced().changed, 1);
+    EXPECT_EQ(collect(), 1);
     EXPECT_FALSE(absent.store->has(ChunkId::of(std::string_view("hello"))));
 }
 
-TEST_P(SweepsTest, StopAPassThatWouldTakeTooMuch) {
+TEST_P(SweepsTest, CollectNothingWhenTooMuchWouldGoUntilAnAdministratorAllowsIt) {
     const auto alice = makeUser("alice");
     for (const char* text : {"1", "2", "3", "4"}) discard(alice, keep(alice, text, text).entry.id);
     time.advance(2 * hourUs);
@@ -199,10 +227,136 @@ TEST_P(SweepsTest, StopAPassThatWouldTakeTooMuch) {
     strict.collectAlways = 2;
     Sweeps careful(
         catalogOf, [&] { return live; }, queue, strict, clock());
-    const SweepReport report = careful.unreferenced();
-    EXPECT_EQ(report.changed, 2);
+    EXPECT_NE(careful.unreferenced().note.find("nothing was removed"), std::string::npos);
+    EXPECT_NE(careful.unreferenced().note.find("held"), std::string::npos);
+    EXPECT_THAT(queue.jobs, IsEmpty());
+    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 4);
+    catalogOf.nodes.allowCollection();
+    EXPECT_EQ(careful.unreferenced().changed, 4);
+    (void)work();
+    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 0);
+}
+
+TEST_P(SweepsTest, CollectNothingWhileItIsHeld) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    live[0].store->put(chunkOf("orphan"), 1);
+    time.set(systemNow() + 10 * dayUs);
+    (void)sweeps.unreferenced();
+    catalogOf.nodes.holdCollection("the database was put back");
+    (void)work();  // also not what was posted before
+    for (const char* sweep : {"unreferenced", "orphans", "surplus", "rebalance", "store_trash"}) {
+        const auto report = sweeps.run(sweep);
+        EXPECT_EQ(report->changed, 0) << sweep;
+        EXPECT_NE(report->note.find("put back"), std::string::npos) << sweep;
+    }
+    EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
+    EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    const auto row = chunks.auditAfter(ChunkRow{0}, 1)[0].row;
+    chunks.replicaRemoved(row, stores[1]);
+    time.set(systemNow() + 2 * hourUs);
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
+    EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+// A fourth store, as a cluster has it.
+class FourStoresTest : public SweepsTest {
+  protected:
+    FourStoresTest() { addStore("d"); }
+    [[nodiscard]] std::vector<std::size_t> holders(const std::string& text) {
+        std::vector<std::size_t> found;
+        for (std::size_t i = 0; i < live.size(); ++i)
+            if (live[i].store->has(ChunkId::of(text))) found.push_back(i);
+        return found;
+    }
+    // Where placement wants it.
+    [[nodiscard]] std::vector<std::size_t> placed(const std::string& text) {
+        std::vector<std::size_t> places;
+        auto order = placementOf(ChunkId::of(text), live);
+        order.resize(std::min<std::size_t>(order.size(), 3));
+        for (const LiveStore* store : order) places.push_back(static_cast<std::size_t>(store - live.data()));
+        std::sort(places.begin(), places.end());
+        return places;
+    }
+};
+
+TEST_P(FourStoresTest, GiveANewStoreItsShareAndKeepThreeCopies) {
+    const auto alice = makeUser("alice");
+    std::vector<std::string> texts;
+    for (int i = 0; i < 20; ++i) {
+        texts.push_back("text " + std::to_string(i));
+        keepOn(alice, texts.back(), {0, 1, 2});
+    }
+    const SweepReport report = sweeps.rebalance();
+    EXPECT_GT(report.changed, 5);
+    EXPECT_LT(report.changed, 20);
+    (void)work();
+    for (const std::string& text : texts) EXPECT_EQ(holders(text), placed(text)) << text;
+    EXPECT_EQ(sweeps.rebalance().changed, 0);
+    EXPECT_EQ(sweeps.surplus().changed, 0);
+    EXPECT_EQ(sweeps.underReplicated().changed, 0);
+}
+
+TEST_P(FourStoresTest, MoveNothingWhileAStoreIsSilent) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "hello", {0, 1, 2});
+    chunks.setStoreState(stores[1], catalog::StoreState::suspect);
+    const SweepReport report = sweeps.rebalance();
+    EXPECT_EQ(report.changed, 0);
     EXPECT_FALSE(report.note.empty());
 }
+
+TEST_P(FourStoresTest, DrainAStoreByCopyingBeforeDeleting) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"one", "two", "three"}) keepOn(alice, text, {0, 1, 2});
+    catalogOf.nodes.drain(stores[0]);
+    live[0].acceptsNewChunks = false;
+    live[0].stays = false;
+    EXPECT_EQ(sweeps.drain().changed, 3);
+    EXPECT_THAT(work(), testing::Each(RepairOutcome::repaired));
+    for (const char* text : {"one", "two", "three"}) EXPECT_THAT(holders(text), ElementsAre(0, 1, 2, 3)) << text;
+    EXPECT_EQ(sweeps.drain().changed, 3);
+    (void)work();
+    for (const char* text : {"one", "two", "three"}) EXPECT_THAT(holders(text), ElementsAre(1, 2, 3)) << text;
+    EXPECT_EQ(sweeps.drain().changed, 0);
+    EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::drained);
+}
+
+TEST_P(FourStoresTest, TakeAwayACopyTooManyOnlyWhenTheOthersAreGood) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "hello", {0, 1, 2, 3});
+    const auto stay = placed("hello");
+    flip("hello", stay[1]);
+    EXPECT_EQ(sweeps.surplus().changed, 1);
+    (void)work();
+    EXPECT_THAT(holders("hello"), SizeIs(3)) << "the bad one was set aside, and no other taken";
+    EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
+    (void)sweeps.underReplicated();
+    (void)work();
+    (void)sweeps.surplus();
+    (void)work();
+    EXPECT_THAT(holders("hello"), SizeIs(3));
+}
+
+TEST_P(FourStoresTest, RepairAtOnceWhenOneCopyAnswers) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "hello", {0, 1, 2});
+    for (const std::size_t silent : {1u, 2u}) {
+        chunks.setStoreState(stores[silent], catalog::StoreState::suspect);
+        live[silent].answers = live[silent].acceptsNewChunks = false;
+        EXPECT_EQ(sweeps.underReplicated().changed, silent == 1 ? 0 : 1);
+    }
+    (void)work();
+    EXPECT_THAT(holders("hello"), ElementsAre(0, 1, 2, 3));
+}
+
+CATALOG_SUITE(FourStoresTest);
 
 TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     const auto alice = makeUser("alice");
@@ -234,8 +388,7 @@ TEST_P(SweepsTest, EmptyWhatHasExpired) {
     EXPECT_THAT(tree.trash(alice.id, 10, std::nullopt).items, IsEmpty());
     EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
     EXPECT_EQ(accounts.find(alice.id)->used, 0);
-    (void)sweeps.unreferenced();
-    EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 0);
+    EXPECT_EQ(collect(), 2);
 }
 
 TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
@@ -255,7 +408,7 @@ TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
 TEST_P(SweepsTest, AreCalledByTheirNames) {
     EXPECT_TRUE(sweeps.run("scrub"));
     EXPECT_FALSE(sweeps.run("nothing"));
-    EXPECT_NE(Sweeps::names().find("under_replicated"), std::string::npos);
+    EXPECT_THAT(Sweeps::names(), testing::Contains("under_replicated"));
 }
 
 CATALOG_SUITE(SweepsTest);
@@ -274,9 +427,9 @@ TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
     std::condition_variable changed;
     int runs = 0;
     SweepSchedule schedule(sweeps, {{"scrub", std::chrono::milliseconds(1)}, {"contents", std::chrono::hours(1)}},
-                           [&](const std::string& name, const SweepReport&, const std::string& error) {
-                               EXPECT_EQ(name, "scrub");
-                               EXPECT_EQ(error, "");
+                           nullptr, [&](const SweepSchedule::Run& run) {
+                               EXPECT_EQ(run.name, "scrub");
+                               EXPECT_EQ(run.error, "");
                                const std::lock_guard lock(mutex);
                                ++runs;
                                changed.notify_all();

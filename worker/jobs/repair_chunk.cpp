@@ -2,47 +2,54 @@
 
 #include <algorithm>
 
-#include "common/chunk/placement.h"
 #include "common/error/error.h"
 
 namespace chunkvault::worker {
 
-ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor)
+namespace {
+
+bool holds(const std::vector<catalog::StoreRow>& stores, catalog::StoreRow row) {
+    return std::ranges::find(stores, row) != stores.end();
+}
+
+}  // namespace
+
+ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor,
+                         Throttle& repairs, Throttle& moves)
     : chunks_(chunks),
       stores_(std::move(stores)),
       buffers_(buffers),
-      replicationFactor_(static_cast<std::size_t>(replicationFactor)) {}
+      replicationFactor_(static_cast<std::size_t>(replicationFactor)),
+      repairs_(repairs),
+      moves_(moves) {}
 
-RepairOutcome ChunkRepair::run(catalog::ChunkRow row) {
+RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     auto audit = chunks_.audit(row);
-    if (!audit || (audit->good.size() >= replicationFactor_ && audit->bad.empty())) return RepairOutcome::nothingToDo;
+    if (!audit) return RepairOutcome::nothingToDo;
     const std::vector<LiveStore> stores = stores_();
+    CopyCount count = countCopies(audit->good, stores);
+    if (!lacksCopies(count, replicationFactor_) && audit->bad.empty()) return RepairOutcome::nothingToDo;
     const auto source = readGood(*audit, stores);
     if (!source) return RepairOutcome::noSource;
+    count = countCopies(audit->good, stores);
 
-    std::vector<PlacementCandidate> candidates;
-    std::vector<const LiveStore*> targets;
-    for (const LiveStore& store : stores) {
-        if (!store.acceptsNewChunks || std::ranges::count(audit->good, store.row) > 0) continue;
-        candidates.push_back({catalog::valueOf(store.row), store.zone,
-                              static_cast<double>(std::max<std::int64_t>(store.capacityBytes, 1))});
-        targets.push_back(&store);
-    }
     std::optional<Error> failure;
-    for (const std::size_t choice : placementOrder(audit->id, candidates)) {
-        if (audit->good.size() >= replicationFactor_) break;
-        const LiveStore& target = *targets[choice];
+    for (const LiveStore* target : placementOf(audit->id, stores)) {
+        if (!lacksCopies(count, replicationFactor_)) break;
+        if (holds(audit->good, target->row)) continue;
+        repairs_.take(audit->size);
         try {
-            target.store->put(*source, audit->generation);
+            target->store->put(*source, audit->generation);
         } catch (const Error& error) {
             failure = error;
             continue;
         }
-        chunks_.replicaGood(row, target.row, audit->generation);
-        audit->good.push_back(target.row);
-        std::erase(audit->bad, target.row);
+        chunks_.replicaGood(row, target->row, audit->generation);
+        audit->good.push_back(target->row);
+        std::erase(audit->bad, target->row);
+        count = countCopies(audit->good, stores);
     }
-    if (audit->good.size() < replicationFactor_) {
+    if (count.wanted < replicationFactor_) {
         if (failure) throw Error(*failure);
         return RepairOutcome::noTarget;
     }
@@ -51,12 +58,88 @@ RepairOutcome ChunkRepair::run(catalog::ChunkRow row) {
     return RepairOutcome::repaired;
 }
 
+bool ChunkRepair::rebalance(catalog::ChunkRow row) {
+    auto audit = chunks_.audit(row);
+    if (!audit) return false;
+    const std::vector<LiveStore> stores = stores_();
+    // First what is missing, then what lies in the wrong place.
+    if (lacksCopies(countCopies(audit->good, stores), replicationFactor_)) return false;
+    auto order = placementOf(audit->id, stores);
+    order.resize(std::min(order.size(), replicationFactor_));
+    bool made = false;
+    std::optional<Chunk> source;
+    for (const LiveStore* target : order) {
+        if (holds(audit->good, target->row)) continue;
+        if (!source) source = readGood(*audit, stores);
+        if (!source) return false;
+        moves_.take(audit->size);
+        target->store->put(*source, audit->generation);
+        chunks_.replicaGood(row, target->row, audit->generation);
+        made = true;
+    }
+    source.reset();
+    (void)trim(row);
+    return made;
+}
+
+int ChunkRepair::trim(catalog::ChunkRow row) {
+    const auto audit = chunks_.audit(row);
+    if (!audit) return 0;
+    const std::vector<LiveStore> stores = stores_();
+    std::vector<const LiveStore*> keepers;
+    for (const LiveStore* store : placementOf(audit->id, stores))
+        if (holds(audit->good, store->row)) keepers.push_back(store);
+    // Full ones take no new chunks, so placement leaves them out, but their copies are as good as any.
+    for (const LiveStore& store : stores)
+        if (store.answers && store.stays && !store.acceptsNewChunks && holds(audit->good, store.row))
+            keepers.push_back(&store);
+    if (keepers.size() < replicationFactor_) return 0;
+    keepers.resize(replicationFactor_);
+    const bool surplus = std::ranges::any_of(audit->good, [&](catalog::StoreRow good) {
+        return storeOf(stores, good) != nullptr && std::ranges::find(keepers, good, &LiveStore::row) == keepers.end();
+    });
+    if (!surplus) return 0;
+    for (const LiveStore* keeper : keepers)
+        if (!isGood(*audit, *keeper)) return 0;
+
+    int taken = 0;
+    for (const catalog::StoreRow good : audit->good) {
+        const LiveStore* const store = storeOf(stores, good);
+        if (store == nullptr || std::ranges::find(keepers, good, &LiveStore::row) != keepers.end()) continue;
+        const auto generation = chunks_.forgetSurplus(row, good);
+        if (!generation) continue;
+        ++taken;
+        // When this fails, the file is one that the orphan sweep finds.
+        (void)store->store->remove(audit->id, *generation);
+    }
+    return taken;
+}
+
+bool ChunkRepair::verify(catalog::ChunkRow row) {
+    const auto audit = chunks_.audit(row);
+    if (!audit) return true;
+    const std::vector<LiveStore> stores = stores_();
+    bool allGood = audit->bad.empty();
+    for (const catalog::StoreRow good : audit->good) {
+        const LiveStore* const store = storeOf(stores, good);
+        if (store == nullptr || !store->answers) continue;
+        if (isGood(*audit, *store)) chunks_.scrubbed(good, {&row, 1});
+        else allGood = false;
+    }
+    return allGood;
+}
+
 std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores) {
     const auto size = static_cast<std::size_t>(audit.size);
     std::optional<Error> failure;
-    for (const catalog::StoreRow row : std::vector(audit.good)) {
-        const auto found = std::ranges::find(stores, row, &LiveStore::row);
-        if (found == stores.end()) continue;
+    auto sources = audit.good;
+    std::ranges::stable_sort(sources, {}, [&](catalog::StoreRow row) {
+        const LiveStore* const store = storeOf(stores, row);
+        return store == nullptr || !store->answers;  // suspects last
+    });
+    for (const catalog::StoreRow row : sources) {
+        const LiveStore* const found = storeOf(stores, row);
+        if (found == nullptr) continue;
         try {
             return found->store->get(audit.id, size, buffers_.acquire(size));
         } catch (const Error& error) {
@@ -72,6 +155,14 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
     }
     if (failure) throw Error(*failure);
     return std::nullopt;
+}
+
+bool ChunkRepair::isGood(const catalog::ChunkAudit& audit, const LiveStore& store) {
+    const CopyState state = store.store->check(audit.id, static_cast<std::uint64_t>(audit.size));
+    if (state == CopyState::good) return true;
+    chunks_.replicaBad(audit.row, store.row);
+    if (state == CopyState::bad) (void)store.store->moveAside(audit.id);
+    return false;
 }
 
 }  // namespace chunkvault::worker

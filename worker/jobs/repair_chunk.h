@@ -1,9 +1,11 @@
-// Brings a chunk to its number of good copies.
+// Looks after the copies of one chunk: makes those that are missing, moves them to where they belong, takes away those
+// that are too many.
 #pragma once
 
 #include "common/chunk/chunk_buffers.h"
 #include "database/catalog/chunks.h"
 #include "worker/jobs/stores.h"
+#include "worker/jobs/throttle.h"
 
 namespace chunkvault::worker {
 
@@ -14,22 +16,40 @@ enum class RepairOutcome {
     noTarget,  // no other store has room
 };
 
-// Thread-safe. Idempotent. Throws Error when a store failed in a way that trying again may help.
+// Thread-safe. Every call is idempotent and does nothing about a chunk that is gone. Throws Error when a store failed
+// in a way that trying again may help.
 class ChunkRepair {
   public:
-    ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor);
+    // All must outlive this.
+    ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor, Throttle& repairs,
+                Throttle& moves);
 
-    // At each copy: read it verified from a good store, put it on the next store by placement, record it. A source that
-    // turns out bad is recorded and set aside.
-    RepairOutcome run(catalog::ChunkRow chunk);
+    // For each missing copy: reads one verified from a good store, puts it on the next store by placement, records it.
+    // A source that turns out bad is recorded and set aside. Copies on a store that is being drained are sources, but
+    // not among those that are wanted.
+    RepairOutcome repair(catalog::ChunkRow chunk);
+
+    // Puts copies where placement wants them today, then trims. True when a copy was made.
+    bool rebalance(catalog::ChunkRow chunk);
+
+    // Takes away copies beyond the wanted number, those on stores that are being drained and those that placement wants
+    // least first, after every copy that stays was read and found good. Gives how many were taken.
+    int trim(catalog::ChunkRow chunk);
+
+    // Reads every copy where it is and records what is found. True when all are good; else the chunk wants a repair.
+    bool verify(catalog::ChunkRow chunk);
 
   private:
     [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores);
+    // Reads the copy on its store; a bad one is recorded, and a damaged one set aside.
+    [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store);
 
     catalog::Chunks& chunks_;
     Stores stores_;
     ChunkBuffers& buffers_;
     const std::size_t replicationFactor_;
+    Throttle& repairs_;  // what repair writes
+    Throttle& moves_;    // what rebalance writes
 };
 
 }  // namespace chunkvault::worker

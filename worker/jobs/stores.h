@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,32 @@ struct LiveStore {
     std::shared_ptr<MaintainedStore> store;
     std::string zone;
     std::int64_t capacityBytes;
-    bool acceptsNewChunks;
+    bool acceptsNewChunks;  // it answers, has room, and is not being drained
+    bool answers = true;    // it has reported of late; one that has not is suspect, and its copies may be gone
+    bool stays = true;      // it is not being drained: a copy on it is one of those that are wanted
 };
 
 // As they are now. Thread-safe.
 using Stores = std::function<std::vector<LiveStore>()>;
+
+// nullptr when it is not among them.
+[[nodiscard]] const LiveStore* storeOf(const std::vector<LiveStore>& stores, catalog::StoreRow row);
+
+// The stores that would get copies of the chunk today, best first.
+[[nodiscard]] std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vector<LiveStore>& stores);
+
+// How the copies of a chunk are spread, for deciding what to do about them.
+struct CopyCount {
+    std::size_t wanted = 0;     // good ones on stores that stay, suspect or not
+    std::size_t answering = 0;  // good ones on stores that answer
+};
+[[nodiscard]] CopyCount countCopies(const std::vector<catalog::StoreRow>& good, const std::vector<LiveStore>& stores);
+
+// Whether copies have to be made: at one copy that answers at once, else when fewer than replicationFactor are known. A
+// store that has merely fallen silent does not move its copies.
+[[nodiscard]] bool lacksCopies(const CopyCount& copies, std::size_t replicationFactor);
+
+// Ends long work when the program stops: throws Error unavailable. What was left is found again.
+void throwIfStopped(const std::stop_token& stop);
 
 }  // namespace chunkvault::worker

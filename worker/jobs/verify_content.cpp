@@ -1,7 +1,5 @@
 #include "worker/jobs/verify_content.h"
 
-#include <algorithm>
-
 #include "common/error/error.h"
 
 namespace chunkvault::worker {
@@ -10,16 +8,19 @@ namespace {
 
 constexpr int windowChunks = 64;
 
-Chunk readChunk(const catalog::ContentChunk& part, const std::vector<LiveStore>& stores, ChunkBuffers& buffers) {
+Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, const std::vector<LiveStore>& stores,
+                ChunkBuffers& buffers) {
     const auto size = static_cast<std::size_t>(part.length);
     Error failure(ErrorCode::unavailable, "No store has the chunk now.");
     for (const catalog::StoreRow row : part.stores) {
-        const auto found = std::ranges::find(stores, row, &LiveStore::row);
-        if (found == stores.end()) continue;
+        const LiveStore* const found = storeOf(stores, row);
+        if (found == nullptr) continue;
         try {
             return found->store->get(part.id, size, buffers.acquire(size));
         } catch (const Error& error) {
             failure = error;
+            if (error.code() == ErrorCode::chunkMissing || error.code() == ErrorCode::chunkCorrupt)
+                chunks.replicaBad(part.row, row);
         }
     }
     throw Error(failure);
@@ -27,14 +28,16 @@ Chunk readChunk(const catalog::ContentChunk& part, const std::vector<LiveStore>&
 
 }  // namespace
 
-void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content) {
+void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content,
+                   const std::stop_token& stop) {
     Sha256Stream whole;
     std::int64_t offset = 0;
     for (auto window = chunks.layout(content, 0, windowChunks); !window.empty();
          window = chunks.layout(content, offset, windowChunks)) {
         const auto live = stores();
         for (const catalog::ContentChunk& part : window) {
-            whole.update(readChunk(part, live, buffers).bytes());
+            throwIfStopped(stop);
+            whole.update(readChunk(chunks, part, live, buffers).bytes());
             offset = part.offset + part.length;
         }
     }

@@ -7,7 +7,9 @@
 
 namespace chunkvault::worker {
 
-// Thread-safe. Records what the hash really is. Throws Error when a chunk cannot be read now, or the content is gone.
-void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content);
+// Thread-safe. Records what the hash really is. Throws Error when a chunk cannot be read now, the content is gone,
+// or stop was requested.
+void verifyContent(catalog::Chunks& chunks, const Stores& stores, ChunkBuffers& buffers, catalog::ContentId content,
+                   const std::stop_token& stop = {});
 
 }  // namespace chunkvault::worker

@@ -14,7 +14,12 @@ struct KindRow {
 
 constexpr std::array kinds{
     KindRow{JobKind::repairChunk, "repair_chunk"},
+    KindRow{JobKind::rebalanceChunk, "rebalance_chunk"},
+    KindRow{JobKind::trimChunk, "trim_chunk"},
+    KindRow{JobKind::verifyChunk, "verify_chunk"},
+    KindRow{JobKind::removeChunk, "remove_chunk"},
     KindRow{JobKind::verifyContent, "verify_content"},
+    KindRow{JobKind::purge, "purge"},
 };
 
 }  // namespace

@@ -16,9 +16,14 @@ namespace chunkvault::worker {
 
 // Each has its name in the table of job_queue.cpp.
 enum class JobKind {
-    unknown,        // of another version of ChunkVault; seen only in the list of dead jobs, never run
-    repairChunk,    // id: catalog::ChunkRow; bring it to its number of good copies
-    verifyContent,  // id: catalog::ContentId; read it once and check the hash of the whole
+    unknown,         // of another version of ChunkVault; seen only in the list of dead jobs, never run
+    repairChunk,     // id: catalog::ChunkRow; bring it to its number of good copies
+    rebalanceChunk,  // id: catalog::ChunkRow; put its copies where placement wants them
+    trimChunk,       // id: catalog::ChunkRow; take away copies that are too many
+    verifyChunk,     // id: catalog::ChunkRow; read every copy of it
+    removeChunk,     // id: catalog::ChunkRow; collect it, if nothing refers to it still
+    verifyContent,   // id: catalog::ContentId; read it once and check the hash of the whole
+    purge,           // id: catalog::UserId; the rows of what was deleted for good, also of whole accounts
 };
 
 struct Job {

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "common/error/error.h"
+#include "common/wire/secrets.h"
 #include "common/wire/utf8.h"
 
 namespace chunkvault::worker {
@@ -251,6 +252,12 @@ DeadJob deadJob(const std::string& job, std::string_view value) {
 std::string inMs(milliseconds time) { return std::to_string(time.count()); }
 
 }  // namespace
+
+std::string redisPrefix(std::string_view clusterSecret) {
+    constexpr std::size_t digits = 16;
+    const std::string key = deriveKey(clusterSecret, "chunkvault redis prefix v1");
+    return "chunkvault:{" + Sha256Digest::of(key).toHex().substr(0, digits) + '}';
+}
 
 RedisQueue::RedisQueue(const RedisQueueSettings& settings, std::function<void(const Job&)> run,
                        std::function<void(const Job&, const char*, bool)> onFailure,

@@ -21,7 +21,7 @@ namespace chunkvault::worker {
 struct RedisQueueSettings {
     RedisAddress address;
     // Of all keys. The braces keep them together in a Redis Cluster; what is within them is the vault's.
-    std::string prefix = "chunkvault:{vaultless}";
+    std::string prefix = "chunkvault:{}";
     int consumers = 2;                            // threads that run jobs; 0: this process only posts
     std::size_t queued = 100'000;                 // in all processes together; more are dropped
     int tries = 5;                                // of one job; a worker that dies of it counts as one
@@ -32,6 +32,10 @@ struct RedisQueueSettings {
     RedisTimes times;                             // of the consumers
     RedisPoolLimits posting;                      // of post() and of what is asked about the queue
 };
+
+// "chunkvault:{<16 hex>}": the same for all programs of a cluster, and unlike that of any other cluster on the same
+// Redis.
+[[nodiscard]] std::string redisPrefix(std::string_view clusterSecret);
 
 class RedisQueue final : public JobQueue {
   public:

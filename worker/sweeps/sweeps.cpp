@@ -1,106 +1,344 @@
 #include "worker/sweeps/sweeps.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <future>
+#include <unordered_map>
+#include <utility>
 
 #include "common/error/error.h"
+#include "worker/jobs/throttle.h"
 
 namespace chunkvault::worker {
 
 namespace {
 
 constexpr int rowsAtOnce = 1000;
+constexpr int scrubbedAtOnce = 100;
+constexpr int expiredStepsAtMost = 100;
+constexpr std::size_t orphansAtMost = 50'000;  // that a pass takes; the next goes on
+
+bool isCalm(const std::vector<catalog::Store>& stores) {
+    return std::ranges::all_of(stores, [](const catalog::Store& store) {
+        switch (store.state) {
+            case catalog::StoreState::up:
+            case catalog::StoreState::drained:
+            case catalog::StoreState::removed: return true;
+            case catalog::StoreState::joining:
+            case catalog::StoreState::suspect:
+            case catalog::StoreState::down:
+            case catalog::StoreState::draining: break;
+        }
+        return false;
+    });
+}
 
 }  // namespace
 
-Sweeps::Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock)
-    : catalog_(catalog), stores_(std::move(stores)), queue_(queue), settings_(settings), clock_(std::move(clock)) {}
+Sweeps::Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
+               std::stop_token stop)
+    : catalog_(catalog),
+      stores_(std::move(stores)),
+      queue_(queue),
+      settings_(settings),
+      clock_(std::move(clock)),
+      stop_(std::move(stop)) {}
+
+std::int64_t Sweeps::Cursor::get() const {
+    const std::lock_guard lock(mutex_);
+    return after_;
+}
+
+void Sweeps::Cursor::set(std::int64_t after) {
+    const std::lock_guard lock(mutex_);
+    after_ = after;
+}
+
+std::string Sweeps::held() {
+    const auto hold = catalog_.nodes.collectionHold();
+    return hold ? "held: " + hold->reason : std::string();
+}
+
+// Shows chunks to look, which says whether it posted a job, from the cursor on; the next pass goes on behind.
+template <typename Look>
+SweepReport Sweeps::walk(Cursor& cursor, Look&& look) {
+    SweepReport report;
+    catalog::ChunkRow after{cursor.get()};
+    for (;;) {
+        throwIfStopped(stop_);
+        const auto chunks = catalog_.chunks.auditAfter(after, rowsAtOnce);
+        for (const catalog::ChunkAudit& chunk : chunks) {
+            ++report.examined;
+            if (look(chunk)) ++report.changed;
+        }
+        if (chunks.size() < rowsAtOnce) {
+            cursor.set(0);
+            return report;
+        }
+        after = chunks.back().row;
+        if (report.examined >= settings_.examineAtMost || report.changed >= settings_.postAtMost) {
+            cursor.set(catalog::valueOf(after));
+            report.more = report.changed > 0;
+            return report;
+        }
+    }
+}
+
+SweepReport Sweeps::nodes() {
+    (void)catalog_.nodes.age(settings_.nodes);
+    SweepReport report;
+    std::map<catalog::StoreRow, std::string> seen;
+    for (const catalog::Store& store : catalog_.chunks.stores(false)) {
+        ++report.examined;
+        seen[store.row] = store.uuid + std::to_string(static_cast<int>(store.state));
+    }
+    {
+        const std::lock_guard lock(seenMutex_);
+        if (seen == seenNodes_) return report;
+        seenNodes_ = std::move(seen);
+    }
+    surplusAt_.set(0);
+    rebalanceAt_.set(0);
+    report.changed = underReplicated().changed;
+    return report;
+}
 
 SweepReport Sweeps::underReplicated() {
     SweepReport report;
+    const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
-    catalog::ChunkRow after{0};
-    for (auto chunks = catalog_.chunks.auditAfter(after, rowsAtOnce); !chunks.empty();
-         chunks = catalog_.chunks.auditAfter(after, rowsAtOnce)) {
-        for (const catalog::ChunkAudit& chunk : chunks) {
-            ++report.examined;
-            if (chunk.good.size() >= wanted && chunk.bad.empty()) continue;
+    catalog::ChunkRow after{underAt_.get()};
+    for (;;) {
+        throwIfStopped(stop_);
+        const auto window = catalog_.chunks.underReplicatedAfter(after, rowsAtOnce);
+        report.examined += window.examined;
+        for (const catalog::ChunkAudit& chunk : window.chunks) {
+            if (!lacksCopies(countCopies(chunk.good, stores), wanted) && chunk.bad.empty()) continue;
             queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
             ++report.changed;
         }
-        after = chunks.back().row;
+        if (window.examined == 0) {
+            underAt_.set(0);
+            return report;
+        }
+        after = window.last;
+        if (report.changed >= settings_.postAtMost) {
+            underAt_.set(catalog::valueOf(after));
+            report.more = true;
+            return report;
+        }
+    }
+}
+
+SweepReport Sweeps::drain() {
+    SweepReport report;
+    const auto stores = stores_();
+    const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
+    for (const catalog::Store& store : catalog_.chunks.stores(false)) {
+        if (store.state != catalog::StoreState::draining) continue;
+        bool empty = true;
+        catalog::ChunkRow after{0};
+        for (auto chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce); !chunks.empty();
+             chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce)) {
+            throwIfStopped(stop_);
+            empty = false;
+            for (const catalog::ChunkAudit& chunk : chunks) {
+                ++report.examined;
+                const bool lacks = countCopies(chunk.good, stores).wanted < wanted;
+                queue_.post({lacks ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
+                ++report.changed;
+            }
+            after = chunks.back().row;
+            if (report.changed >= settings_.postAtMost) break;
+        }
+        if (empty) catalog_.nodes.drained(store.row);
+        else report.more = true;
     }
     return report;
+}
+
+SweepReport Sweeps::surplus() {
+    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    const auto stores = stores_();
+    const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
+    return walk(surplusAt_, [&](const catalog::ChunkAudit& chunk) {
+        const auto answering = std::ranges::count_if(chunk.good, [&](catalog::StoreRow row) {
+            const LiveStore* const store = storeOf(stores, row);
+            return store != nullptr && store->answers && store->stays;
+        });
+        if (static_cast<std::size_t>(answering) <= wanted) return false;
+        queue_.post({JobKind::trimChunk, catalog::valueOf(chunk.row)});
+        return true;
+    });
+}
+
+SweepReport Sweeps::rebalance() {
+    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (!isCalm(catalog_.chunks.stores(false))) return {.note = "waiting: not all storage nodes are up"};
+    const auto stores = stores_();
+    const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
+    return walk(rebalanceAt_, [&](const catalog::ChunkAudit& chunk) {
+        auto order = placementOf(chunk.id, stores);
+        order.resize(std::min(order.size(), wanted));
+        const bool placed = std::ranges::all_of(order, [&](const LiveStore* store) {
+            return std::ranges::find(chunk.good, store->row) != chunk.good.end();
+        });
+        if (placed) return false;
+        queue_.post({JobKind::rebalanceChunk, catalog::valueOf(chunk.row)});
+        return true;
+    });
+}
+
+std::int64_t Sweeps::mayCollect() {
+    return std::max(settings_.collectAlways,
+                    static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.count())));
+}
+
+// Holds collection and says why, when more would go than a healthy vault loses.
+std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char* what) {
+    if (count <= most || catalog_.nodes.collectionAllowed()) return {};
+    const std::string reason = "more than " + std::to_string(most) + ' ' + what +
+                               ". If that is right (a large account was deleted, say), allow it.";
+    catalog_.nodes.holdCollection(reason);
+    return "stopped, and nothing was removed: " + reason;
 }
 
 SweepReport Sweeps::unreferenced() {
+    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
-    const auto stores = stores_();
-    const std::int64_t most = std::max(
-        settings_.collectAlways,
-        static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.totals().chunks)));
     const Timestamp before = clock_() - settings_.unreferencedUs;
+    const std::int64_t most = mayCollect();
+    report.note =
+        holdAbove(catalog_.chunks.countUnreferenced(before, most + 1), most, "chunks are referred to by nothing");
+    if (!report.note.empty()) return report;
     catalog::ChunkRow after{0};
     for (auto chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce); !chunks.empty();
          chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce)) {
+        throwIfStopped(stop_);
         for (const catalog::ChunkAudit& chunk : chunks) {
-            if (report.changed >= most) {
-                report.note = "stopped: more chunks are unreferenced than one pass may remove";
-                return report;
-            }
             ++report.examined;
-            remove(chunk, stores, report);
+            queue_.post({JobKind::removeChunk, catalog::valueOf(chunk.row)});
+            ++report.changed;
         }
         after = chunks.back().row;
+        report.more = report.changed >= settings_.postAtMost;
+        if (report.more) break;
     }
     return report;
-}
-
-void Sweeps::remove(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores, SweepReport& report) {
-    const auto generation = catalog_.chunks.beginRemove(chunk.row);
-    if (!generation) return;
-    // Its row may go only when no store can still carry out this removal later: a new life begins at generation 1.
-    bool everywhere = chunk.others.empty();
-    for (const LiveStore& store : stores) {
-        try {
-            everywhere = store.store->remove(chunk.id, *generation) && everywhere;
-        } catch (const Error&) {
-            everywhere = false;
-        }
-    }
-    if (everywhere && catalog_.chunks.finishRemove(chunk.row, *generation)) ++report.changed;
 }
 
 SweepReport Sweeps::orphans() {
+    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
+    const auto stores = stores_();
+    const std::int64_t most = mayCollect();
     const Timestamp before = clock_() - settings_.unreferencedUs;
-    for (const LiveStore& live : stores_()) {
-        for (int byte = 0; byte < 256; ++byte) {
-            const auto kept = live.store->list(static_cast<std::uint8_t>(byte), before);
-            std::vector<ChunkId> ids;
-            for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
-            const auto known = catalog_.chunks.known(ids);
-            const std::unordered_set<ChunkId> wanted(known.begin(), known.end());
-            for (const KeptChunk& chunk : kept) {
-                ++report.examined;
-                if (!wanted.contains(chunk.id) && live.store->removeOrphan(chunk.id, chunk.generation, before))
-                    ++report.changed;
-            }
+    for (const LiveStore& live : stores) {
+        if (!live.answers) continue;
+        try {
+            orphansOf(live, stores, before, most, report);
+        } catch (const Error& error) {
+            if (stop_.stop_requested()) throw;
+            report.note = error.what();  // the other stores have nothing to do with it
         }
     }
     return report;
+}
+
+void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
+                       SweepReport& report) {
+    std::vector<KeptChunk> orphans;
+    for (int byte = 0; byte < 256 && orphans.size() <= orphansAtMost; ++byte) {
+        throwIfStopped(stop_);
+        const auto kept = live.store->list(static_cast<std::uint8_t>(byte), before);
+        std::vector<ChunkId> ids;
+        ids.reserve(kept.size());
+        for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
+        std::unordered_map<ChunkId, catalog::ChunkAudit> known;
+        for (auto& audit : catalog_.chunks.auditHashes(ids)) known.emplace(audit.id, std::move(audit));
+        const auto removing = catalog_.chunks.removing(ids);
+        for (const KeptChunk& chunk : kept) {
+            ++report.examined;
+            if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
+            const auto found = known.find(chunk.id);
+            if (found == known.end() || !adopt(live, stores, found->second)) orphans.push_back(chunk);
+        }
+    }
+    if (std::string note =
+            holdAbove(static_cast<std::int64_t>(orphans.size()), most, "files on one store are unknown to the catalog");
+        !note.empty()) {
+        report.note = std::move(note);
+        return;
+    }
+    for (const KeptChunk& chunk : orphans) {
+        throwIfStopped(stop_);
+        if (live.store->removeOrphan(chunk.id, chunk.generation, before)) ++report.changed;
+    }
+}
+
+// True when the file is one of the copies that are known, or has become one.
+bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const catalog::ChunkAudit& chunk) {
+    const auto has = [&](const std::vector<catalog::StoreRow>& rows) {
+        return std::ranges::find(rows, live.row) != rows.end();
+    };
+    if (has(chunk.good) || has(chunk.bad)) return true;
+    if (!lacksCopies(countCopies(chunk.good, stores), static_cast<std::size_t>(settings_.replicationFactor)))
+        return false;
+    if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return false;
+    catalog_.chunks.replicaGood(chunk.row, live.row, chunk.generation);
+    return true;
 }
 
 SweepReport Sweeps::scrub() {
     SweepReport report;
     // Begun at half of the time, so that every copy has been visited when all of it has passed.
     const Timestamp before = clock_() - settings_.scrubDays * dayUs / 2;
-    for (const LiveStore& live : stores_()) {
-        const auto due = catalog_.chunks.dueForScrub(live.row, before, static_cast<int>(settings_.batch));
+    struct OfStore {
+        SweepReport report;
+        std::future<void> done;
+    };
+    const auto stores = stores_();
+    std::vector<OfStore> runs(stores.size());
+    for (std::size_t i = 0; i < stores.size(); ++i)
+        if (stores[i].answers)
+            runs[i].done = std::async(std::launch::async, [&, i] { scrubStore(stores[i], before, runs[i].report); });
+    for (OfStore& run : runs) {
+        if (!run.done.valid()) continue;
+        try {
+            run.done.get();
+        } catch (const Error& error) {
+            report.note = error.what();
+        }
+        report.examined += run.report.examined;
+        report.changed += run.report.changed;
+        report.more = report.more || run.report.more;
+    }
+    const auto oldest = catalog_.chunks.oldestVerified();
+    if (report.note.empty() && oldest && *oldest < clock_() - settings_.scrubDays * dayUs)
+        report.note = "behind: the copy verified longest ago was verified at " + toRfc3339(*oldest);
+    return report;
+}
+
+void Sweeps::scrubStore(const LiveStore& live, Timestamp before, SweepReport& report) {
+    Throttle rate(settings_.scrubBytesPerS);
+    const std::stop_callback stopped(stop_, [&] { rate.stop(); });
+    const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
+    for (;;) {
+        const auto due = catalog_.chunks.dueForScrub(live.row, before, scrubbedAtOnce);
+        if (due.empty()) return;
         std::vector<catalog::ChunkRow> good;
+        const auto record = [&] { catalog_.chunks.scrubbed(live.row, std::exchange(good, {})); };
         for (const catalog::ReplicaToScrub& replica : due) {
+            if (stop_.stop_requested()) break;
+            rate.take(replica.size);
+            CopyState state = CopyState::bad;
+            try {
+                state = live.store->check(replica.id, static_cast<std::uint64_t>(replica.size));
+            } catch (const Error&) {
+                record();
+                throw;  // the store cannot be used now
+            }
             ++report.examined;
-            if (live.store->check(replica.id, static_cast<std::uint64_t>(replica.size)) == CopyState::good) {
+            if (state == CopyState::good) {
                 good.push_back(replica.row);
                 continue;
             }
@@ -108,40 +346,61 @@ SweepReport Sweeps::scrub() {
             catalog_.chunks.replicaBad(replica.row, live.row);
             queue_.post({JobKind::repairChunk, catalog::valueOf(replica.row)});
         }
-        catalog_.chunks.scrubbed(live.row, good);
+        record();
+        throwIfStopped(stop_);
+        if (std::chrono::steady_clock::now() >= end) {
+            report.more = true;
+            return;
+        }
     }
-    return report;
 }
 
 SweepReport Sweeps::contents() {
     SweepReport report;
-    for (const auto& content : catalog_.chunks.unverifiedContents(rowsAtOnce)) {
+    const auto contents =
+        catalog_.chunks.unverifiedContents(static_cast<catalog::ContentId>(unverifiedAt_.get()), rowsAtOnce);
+    for (const auto& content : contents) {
         ++report.examined;
         queue_.post({JobKind::verifyContent, catalog::valueOf(content.content)});
     }
+    // Those that cannot be verified now must not keep the others waiting.
+    unverifiedAt_.set(contents.size() < rowsAtOnce ? 0 : catalog::valueOf(contents.back().content));
     return report;
 }
 
 SweepReport Sweeps::expired() {
     SweepReport report;
-    const auto drain = [&](auto&& step) {
-        for (int done = step(); done > 0; done = step()) report.changed += done;
+    const auto drainSteps = [&](auto&& step) {
+        for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
+            throwIfStopped(stop_);
+            const int done = step();
+            report.changed += done;
+            if (done == 0) return;
+        }
+        report.more = true;
     };
-    drain([&] { return catalog_.uploads.expire(rowsAtOnce); });
-    drain([&] { return catalog_.tree.expireTrash(clock_() - settings_.trashDays * dayUs, rowsAtOnce); });
-    drain([&] { return catalog_.tree.purgeStep(rowsAtOnce); });
-    drain([&] { return catalog_.accounts.finishDeleted(); });
-    drain([&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
-    drain([&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
-    drain([&] { return catalog_.shares.expireTickets(rowsAtOnce); });
+    drainSteps([&] { return catalog_.uploads.expire(rowsAtOnce); });
+    drainSteps([&] { return catalog_.tree.expireTrash(clock_() - settings_.trashDays * dayUs, rowsAtOnce); });
+    drainSteps([&] { return catalog_.tree.purgeStep(rowsAtOnce); });
+    drainSteps([&] { return catalog_.accounts.finishDeleted(); });
+    drainSteps([&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
+    drainSteps([&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
+    drainSteps([&] { return catalog_.shares.expireTickets(rowsAtOnce); });
     report.examined = report.changed;
     return report;
 }
 
 SweepReport Sweeps::storeTrash() {
+    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
-    for (const LiveStore& live : stores_())
-        report.changed += static_cast<std::int64_t>(live.store->purgeTrash(clock_() - settings_.gcGraceUs).files);
+    for (const LiveStore& live : stores_()) {
+        if (!live.answers) continue;
+        try {
+            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(clock_() - settings_.gcGraceUs).files);
+        } catch (const Error& error) {
+            report.note = error.what();
+        }
+    }
     report.examined = report.changed;
     return report;
 }
@@ -153,7 +412,11 @@ struct Named {
     SweepReport (Sweeps::*sweep)();
 };
 constexpr Named all[] = {
+    {"nodes", &Sweeps::nodes},
     {"under_replicated", &Sweeps::underReplicated},
+    {"drain", &Sweeps::drain},
+    {"surplus", &Sweeps::surplus},
+    {"rebalance", &Sweeps::rebalance},
     {"unreferenced", &Sweeps::unreferenced},
     {"orphans", &Sweeps::orphans},
     {"scrub", &Sweeps::scrub},
@@ -170,60 +433,10 @@ std::optional<SweepReport> Sweeps::run(std::string_view name) {
     return std::nullopt;
 }
 
-std::string Sweeps::names() {
-    std::string names;
-    for (const Named& named : all) names += (names.empty() ? "" : ", ") + std::string(named.name);
+std::vector<std::string> Sweeps::names() {
+    std::vector<std::string> names;
+    for (const Named& named : all) names.emplace_back(named.name);
     return names;
-}
-
-SweepSchedule::SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries,
-                             std::function<void(const std::string&, const SweepReport&, const std::string&)> onRun)
-    : sweeps_(sweeps), entries_(std::move(entries)), onRun_(std::move(onRun)), thread_([this] { work(); }) {}
-
-SweepSchedule::~SweepSchedule() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-}
-
-std::optional<SweepReport> SweepSchedule::runNow(std::string_view name) {
-    const std::lock_guard lock(running_);
-    return sweeps_.run(name);
-}
-
-void SweepSchedule::work() {
-    using Steady = std::chrono::steady_clock;
-    std::multimap<Steady::time_point, const Entry*> due;
-    for (const Entry& entry : entries_)
-        due.emplace(Steady::now() + std::min(entry.interval, std::chrono::milliseconds(5000)), &entry);
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-        if (due.empty()) {
-            changed_.wait(lock);
-            continue;
-        }
-        const auto first = due.begin();
-        if (first->first > Steady::now()) {
-            changed_.wait_until(lock, first->first);
-            continue;
-        }
-        const Entry* entry = first->second;
-        due.erase(first);
-        lock.unlock();
-        SweepReport report;
-        std::string failure;
-        try {
-            report = runNow(entry->name).value_or(SweepReport{});
-        } catch (const std::exception& error) {
-            failure = error.what();
-        }
-        onRun_(entry->name, report, failure);
-        lock.lock();
-        due.emplace(Steady::now() + entry->interval, entry);
-    }
 }
 
 }  // namespace chunkvault::worker

@@ -1,16 +1,15 @@
 // What keeps truth and disks in step: each sweep looks at a bounded part of the catalog or of the stores and mends or
-// posts what it finds. Run by one thread; safe if another process runs them too.
+// posts what it finds. Any thread, but one sweep of a name at a time; safe if another process runs it too.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "database/catalog/catalog.h"
@@ -22,72 +21,80 @@ namespace chunkvault::worker {
 struct SweepReport {
     std::int64_t examined = 0;
     std::int64_t changed = 0;
-    std::string note;  // why it stopped early, if it did
+    std::string note;   // why it stopped early or did nothing, if so
+    bool more = false;  // there is more to do than one pass takes
 };
 
 struct SweepSettings {
     int replicationFactor = 3;
     int scrubDays = 30;
+    std::int64_t scrubBytesPerS = 0;       // that a store reads for the scrub; 0: no limit
     std::int64_t gcGraceUs = 7 * dayUs;    // how long removed files stay in a store's trash
     std::int64_t unreferencedUs = hourUs;  // how old a chunk that nothing refers to must be
     int trashDays = 30;
-    double collectAtMost = 0.05;        // of all chunks in one pass; more stops the pass and alarms
-    std::int64_t collectAlways = 1000;  // a pass may take this many whatever the share
-    std::int64_t batch = 1000;          // rows looked at in one query
+    double collectAtMost = 0.05;                   // of all chunks; more wait for an administrator's yes
+    std::int64_t collectAlways = 1000;             // so many may go whatever the share
+    std::int64_t postAtMost = 5000;                // jobs that one pass posts; the next goes on behind them
+    std::int64_t examineAtMost = 50000;            // chunks that a pass which looks at all of them looks at
+    std::chrono::milliseconds passAtMost{60'000};  // of a scrub
+    catalog::NodeTimes nodes;
 };
 
 class Sweeps {
   public:
-    Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock);
+    // All must outlive this. After stop was requested, sweeps end early.
+    Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
+           std::stop_token stop = {});
 
+    SweepReport nodes();  // storage nodes that fell silent: their states, and repairs of what that leaves short
     SweepReport underReplicated();  // chunks short of copies, or with bad ones: posts repairs
-    SweepReport unreferenced();     // chunks that nothing refers to: removes them
-    SweepReport orphans();          // files on the stores that the catalog does not know: to the store's trash
-    SweepReport scrub();            // replicas not verified within scrubDays: reads them; a day's share at a time
-    SweepReport contents();         // whole hashes only claimed: posts verifications
-    SweepReport expired();          // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
-    SweepReport storeTrash();       // removed files beyond their grace
+    SweepReport drain();            // nodes that are being drained: posts copies elsewhere, then removals
+    SweepReport surplus();          // chunks with more copies than wanted: posts removals of the extra ones
+    SweepReport rebalance();        // copies that placement wants elsewhere today: posts moves, when all nodes are well
+    SweepReport unreferenced();     // chunks that nothing refers to: posts their collection
+    SweepReport orphans();     // files on the stores without a row: adopted where wanted, else to the store's trash
+    SweepReport scrub();       // replicas not verified within scrubDays: has them read
+    SweepReport contents();    // whole hashes only claimed: posts verifications
+    SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
+    SweepReport storeTrash();  // removed files beyond their grace
 
     // By its name, as in the API.
     [[nodiscard]] std::optional<SweepReport> run(std::string_view name);
-    [[nodiscard]] static std::string names();
+    [[nodiscard]] static std::vector<std::string> names();
 
   private:
-    void remove(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores, SweepReport& report);
+    // Where a sweep that takes several passes over everything goes on.
+    class Cursor {
+      public:
+        [[nodiscard]] std::int64_t get() const;
+        void set(std::int64_t after);
+
+      private:
+        mutable std::mutex mutex_;
+        std::int64_t after_ = 0;
+    };
+
+    // Why nothing may be collected now; empty when it may.
+    [[nodiscard]] std::string held();
+    [[nodiscard]] std::int64_t mayCollect();
+    [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
+    template <typename Look>
+    SweepReport walk(Cursor& cursor, Look&& look);
+    void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
+    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
+                   SweepReport& report);
+    [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores,
+                             const catalog::ChunkAudit& chunk);
 
     catalog::Catalog& catalog_;
     Stores stores_;
     JobQueue& queue_;
     const SweepSettings settings_;
     const Clock clock_;
-};
-
-// Runs each sweep at its interval on a thread of its own.
-class SweepSchedule {
-  public:
-    struct Entry {
-        std::string name;
-        std::chrono::milliseconds interval;
-    };
-    // onRun is told of every run; error is empty when it went well.
-    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries,
-                  std::function<void(const std::string& name, const SweepReport&, const std::string& error)> onRun);
-    ~SweepSchedule();  // waits for the sweep that runs
-
-    // Runs one now on the caller's thread, after the one that runs.
-    [[nodiscard]] std::optional<SweepReport> runNow(std::string_view name);
-
-  private:
-    void work();
-
-    Sweeps& sweeps_;
-    const std::vector<Entry> entries_;
-    const std::function<void(const std::string&, const SweepReport&, const std::string&)> onRun_;
-    std::mutex running_;  // one sweep at a time
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool stopping_ = false;
-    std::thread thread_;
+    const std::stop_token stop_;
+    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
+    std::mutex seenMutex_;
+    std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };
 
 }  // namespace chunkvault::worker

@@ -1,0 +1,47 @@
+#include "common/error/error.h"
+#include "common/wire/node_report.h"
+#include "server/api/call.h"
+#include "server/api/encode.h"
+#include "server/api/handlers.h"
+
+namespace chunkvault::server {
+
+// The beat of a storage node.
+void nodeReport(Services& services, http::SignedCall& call) {
+    const wire::NodeReport report = wire::parseNodeReport(call.body(wire::maxNodeReportBytes));
+    const auto send = [&](const wire::NodeReportAnswer& answer) {
+        call.response.send(200, "application/json", wire::encode(answer));
+    };
+    const std::string vaultId = services.catalog.chunks.vaultId();
+    wire::NodeReportAnswer answer;
+    answer.vaultId = vaultId;
+    answer.beat = services.settings.nodeBeat;
+    answer.time = services.clock();
+    if (!report.storeId) {
+        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted);
+        answer.state = "unformatted";
+        return send(answer);
+    }
+    if (report.vaultId != vaultId)
+        throw Error(ErrorCode::conflict, "The store belongs to another vault (" + report.vaultId.value_or("?") +
+                                             ", not " + vaultId + "). It is not used, and nothing on it is changed.");
+    auto verdict = services.catalog.nodes.report({.nodeId = report.nodeId.text(),
+                                                  .storeId = *report.storeId,
+                                                  .zone = report.zone,
+                                                  .url = report.url,
+                                                  .capacityBytes = report.capacityBytes,
+                                                  .freeBytes = report.freeBytes,
+                                                  .mounted = report.mounted,
+                                                  .catalogSeq = report.catalogSeq,
+                                                  .problem = report.problem});
+    answer.catalogSeq = verdict.catalogSeq;
+    answer.state = stateName(verdict.state);
+    if (verdict.mustBeReached && report.problem.empty()) {
+        services.cluster->requireReachable(report.nodeId.text(), report.url, *report.storeId);
+        services.catalog.nodes.reached(verdict.row);
+        if (const auto node = services.catalog.nodes.find(report.nodeId.text())) answer.state = stateName(node->state);
+    }
+    send(answer);
+}
+
+}  // namespace chunkvault::server

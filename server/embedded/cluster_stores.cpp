@@ -1,0 +1,22 @@
+#include "server/embedded/cluster_stores.h"
+
+#include "server/api/encode.h"
+#include "worker/jobs/node_stores.h"
+
+namespace chunkvault::server {
+
+std::vector<worker::LiveStore> ClusterStores::live() const { return worker::liveStoresOf(directory_); }
+
+std::map<std::string, StoreHealth> ClusterStores::health() const {
+    std::map<std::string, StoreHealth> health;
+    for (const catalog::Store& node : directory_.all()) {
+        const bool serving = node.state == catalog::StoreState::up;
+        health[node.nodeId] = {!serving             ? std::string(stateName(node.state))
+                               : node.freeBytes > 0 ? "ok"
+                                                    : "full",
+                               node.problem};
+    }
+    return health;
+}
+
+}  // namespace chunkvault::server

@@ -1,0 +1,44 @@
+// What an operator asks about a storage node, answered from what the catalog knows. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "database/catalog/nodes.h"
+
+namespace chunkvault::server {
+
+struct Advice {
+    enum class Answer {
+        yes,
+        later,  // by itself, once copies were made: ask again
+        no,     // not before an operator does what the reason says
+    };
+    Answer answer;
+    std::string reason;  // a sentence or two, for people
+};
+
+struct NodeRules {
+    std::size_t replicationFactor;
+    std::size_t writeQuorum;
+};
+
+// node is one of all; role is what would be missing without it.
+
+// May it be stopped for a while, with every file readable and uploads going on?
+[[nodiscard]] Advice mayStop(const catalog::Store& node, const catalog::StoreRole& role,
+                             std::span<const catalog::Store> all, const NodeRules& rules);
+// May it be taken away for good, with every chunk on as many other nodes as are wanted?
+[[nodiscard]] Advice mayRemove(const catalog::Store& node, const catalog::StoreRole& role,
+                               std::span<const catalog::Store> all, const NodeRules& rules);
+// May a drain begin: is there somewhere to copy to?
+[[nodiscard]] Advice mayDrain(const catalog::Store& node, const catalog::StoreRole& role,
+                              std::span<const catalog::Store> all, const NodeRules& rules);
+
+// When a drain will be done at the pace so far; nullopt while there is no pace to go by.
+[[nodiscard]] std::optional<Timestamp> drainedAt(const catalog::Store& node, Timestamp now);
+
+}  // namespace chunkvault::server

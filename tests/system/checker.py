@@ -1,0 +1,198 @@
+"""Clients of a cluster that is being broken, and what they were promised. The record of acknowledgements lies here,
+outside the servers: whatever was acknowledged must be there afterwards, whole, on every server."""
+
+import dataclasses
+import hashlib
+import random
+import threading
+import time
+
+import requests
+from client import UnexpectedAnswer, split
+from vault import PASSWORD
+
+# What a client may be told while parts are down. Everything else is a broken promise.
+TOLERATED = {408, 409, 410, 425, 429, 502, 503, 504, 507}
+MOST_KEPT = 400  # violations
+
+
+@dataclasses.dataclass
+class Attempt:
+    """One file that a client tried to store."""
+
+    user: int
+    name: str
+    sha256: str
+    size: int
+    file_id: str = ""
+    acknowledged: bool = False
+
+
+class Checker:
+    """users: accounts, each with a thread of its own. Starts with start(), ends with stop(); verify() reads everything
+    back. sizes: of files, in bytes, chosen evenly; those above the cluster's CHUNK_SIZE go up chunk by chunk and are
+    resumed when the line breaks."""
+
+    def __init__(self, cluster, users=3, seed=1, sizes=(0, 100, 5_000, 70_000, 300_000), read_share=0.4):
+        self.cluster = cluster
+        self.seed = seed
+        self.sizes = sizes
+        self.read_share = read_share
+        self.lock = threading.Lock()
+        self.ending = threading.Event()
+        self.attempts = []
+        self.violations = []
+        self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "read": 0, "checked": 0, "lost": 0}
+        self.names = [f"checker-{seed}-{number}" for number in range(users)]
+        self.clients = [cluster.user(name) for name in self.names]
+        self.threads = []
+
+    # --- the record ---
+
+    def count(self, what, by=1):
+        with self.lock:
+            self.counts[what] += by
+
+    def violation(self, text):
+        with self.lock:
+            if len(self.violations) < MOST_KEPT:
+                self.violations.append(text)
+
+    def acknowledged(self, user=None):
+        with self.lock:
+            return [attempt for attempt in self.attempts
+                    if attempt.acknowledged and (user is None or attempt.user == user)]
+
+    # --- working ---
+
+    def start(self):
+        for number in range(len(self.clients)):
+            thread = threading.Thread(target=self._work, args=(number,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+        return self
+
+    def stop(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.violations, self.violations[:20]
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        if kind is None:
+            assert not self.violations, self.violations[:20]
+
+    def await_acknowledged(self, more, deadline_s=60):
+        """Until so many more were acknowledged."""
+        wanted = self.counts["acknowledged"] + more
+        deadline = time.monotonic() + deadline_s
+        while self.counts["acknowledged"] < wanted:
+            assert time.monotonic() < deadline, f"{self.counts} after {deadline_s} s; {self.violations[:5]}"
+            time.sleep(0.05)
+
+    def _work(self, number):
+        chance = random.Random(f"{self.seed}-{number}")
+        serial = 0
+        while not self.ending.is_set():
+            server = chance.randrange(len(self.cluster.server_ports))
+            client = self.clients[number].again(f"http://127.0.0.1:{self.cluster.server_ports[server]}")
+            own = self.acknowledged(number)
+            self.count("operations")
+            try:
+                if own and chance.random() < self.read_share:
+                    self._read(client, chance.choice(own))
+                else:
+                    serial += 1
+                    self._upload(client, chance, number, f"file-{serial}")
+            except UnexpectedAnswer as answer:
+                if answer.status == 401:
+                    self._login_again(number, client)
+                elif answer.status not in TOLERATED:
+                    self.violation(f"{self.names[number]}: {answer}")
+                self.count("refused")
+            except (requests.RequestException, OSError):
+                self.count("refused")
+            finally:
+                client.close()
+
+    def _login_again(self, number, client):
+        try:
+            client.login(self.names[number], PASSWORD)
+            self.clients[number].token = client.token
+        except (UnexpectedAnswer, requests.RequestException):
+            pass  # the next operation tries again
+
+    def _upload(self, client, chance, user, name):
+        data = chance.randbytes(chance.choice(self.sizes))
+        attempt = Attempt(user, name, hashlib.sha256(data).hexdigest(), len(data))
+        with self.lock:
+            self.attempts.append(attempt)
+        if len(data) > 65536 or chance.random() < 0.3:
+            answer = self._upload_resuming(client, f"{self.seed}-{user}-{name}", name, data)
+        else:
+            answer = client.upload_multipart(name, data)
+        attempt.file_id = answer["file_id"]
+        attempt.acknowledged = True
+        self.count("acknowledged")
+
+    def _upload_resuming(self, client, key, name, data, tries=30):
+        """The walk of a client that does not give up: each try goes on where the one before was broken."""
+        for attempt in range(tries):
+            try:
+                upload = client.start_upload(key, name, len(data))
+                chunks = split(data, upload.chunk_size)
+                for index in upload.missing(chunks):
+                    upload.put(index, chunks[index])
+                return upload.commit(chunks, data)
+            except UnexpectedAnswer as answer:
+                if answer.status not in TOLERATED or self.ending.is_set():
+                    raise
+            except requests.RequestException:
+                if self.ending.is_set():
+                    raise
+            time.sleep(min(0.1 * (attempt + 1), 1))
+            others = self.cluster.server_ports
+            client = client.again(f"http://127.0.0.1:{others[attempt % len(others)]}")
+        raise requests.ConnectionError("the upload did not get through")
+
+    def _read(self, client, attempt):
+        content = client.content(attempt.file_id)
+        if hashlib.sha256(content).hexdigest() != attempt.sha256:
+            self.violation(f"{attempt.name} of {self.names[attempt.user]} was served with other bytes")
+        self.count("read")
+
+    # --- the promise ---
+
+    def verify(self, servers=None):
+        """Every acknowledged file reads back from every server, and every listed file is whole. Raises what is lost."""
+        known = {}
+        for attempt in self.attempts:
+            known.setdefault((attempt.user, attempt.name), []).append(attempt)
+        lost = []
+        for server in range(len(self.cluster.servers)) if servers is None else servers:
+            for user, name in enumerate(self.names):
+                client = self.cluster.client(server)
+                client.login(name, PASSWORD)
+                listed = {item["filename"]: item for item in client.list(limit=1000)}
+                for attempt in self.acknowledged(user):
+                    if attempt.name not in listed:
+                        lost.append(f"{attempt.name} of {name} is not listed by server {server + 1}")
+                for filename, item in listed.items():
+                    try:
+                        digest = hashlib.sha256(client.content(item["id"])).hexdigest()
+                    except (UnexpectedAnswer, requests.RequestException) as problem:
+                        lost.append(f"{filename} of {name} cannot be read from server {server + 1}: {problem}")
+                        continue
+                    self.count("checked")
+                    if digest not in {attempt.sha256 for attempt in known.get((user, filename), [])}:
+                        lost.append(f"{filename} of {name} has bytes that nobody sent, from server {server + 1}")
+                client.close()
+        self.counts["lost"] = len(lost)
+        assert not lost, lost[:20]
+        return self.counts

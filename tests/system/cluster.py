@@ -1,0 +1,183 @@
+"""A whole cluster on loopback: PostgreSQL, Redis, storage nodes, API servers and workers, for tests that break some of
+it."""
+
+import secrets
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import requests
+from client import Client
+from program import Program
+from services import Postgres, Redis, free_port
+from vault import ADMIN_PASSWORD, CHANGED_ADMIN_PASSWORD, PASSWORD, QUICK
+
+# Quick enough for tests, and as far apart from each other as the defaults are.
+BRISK = {"SUSPECT_AFTER": "1500ms", "DOWN_AFTER": "4s", "SWEEP_INTERVAL": "500ms", "NODE_BEAT": "300ms",
+         "READ_PATIENCE": "500ms", "SCRUB_RATE": 0, "REPAIR_RATE": 0, "REBALANCE_RATE": 0}
+SERVER_SETTINGS = ("READ_PATIENCE", "CHUNK_SIZE", "WRITE_QUORUM", "REGISTRATION", "STALL_TIMEOUT", "STOP_TIMEOUT")
+
+
+class Cluster:
+    """folder: where everything is. settings: environment variables of servers and workers, on top of BRISK."""
+
+    def __init__(self, folder, nodes=4, servers=2, workers=2, durable=False, **settings):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.stack = ExitStack()
+        self.settings = BRISK | settings
+        self.secret = secrets.token_hex(24)
+        self.postgres = Postgres(self.folder / "postgres", durable=durable)
+        self.redis = Redis(self.folder / "redis", password=secrets.token_hex(8))
+        self.server_ports = [free_port() for _ in range(servers)]
+        self.node_count, self.worker_count = nodes, workers
+        self.nodes, self.servers, self.workers = [], [], []
+
+    # --- parts ---
+
+    def _shared(self):
+        return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.redis.url, "CLUSTER_SECRET": self.secret,
+                **self.settings}
+
+    def _server(self, number, port):
+        settings = {**QUICK, **self._shared(), "HOST": "127.0.0.1", "PORT": port, "SECRET_KEY": "k" * 40,
+                    "ADMIN_PASSWORD": ADMIN_PASSWORD}
+        return Program("chunkvault-server", self.folder / f"server-{number}", port, settings)
+
+    def _worker(self, number):
+        port = free_port()
+        settings = {name: value for name, value in self._shared().items()
+                    if name not in SERVER_SETTINGS and name != "NODE_BEAT"}
+        return Program("chunkvault-worker", self.folder / f"worker-{number}", port,
+                       settings | {"HOST": "127.0.0.1", "PORT": port}, ready="/health")
+
+    def new_node(self, number, path=None, zone=None, **settings):
+        """A node that is not started yet. path: of its store."""
+        port = free_port()
+        folder = self.folder / f"node-{number}"
+        path = Path(path or folder / "store")
+        path.mkdir(parents=True, exist_ok=True)
+        own = {"NODE_ID": f"node-{number}", "HOST": "127.0.0.1", "PORT": port, "STORAGE_PATH": path,
+               "ZONE": zone or f"zone-{number}", "NODE_URL": f"http://127.0.0.1:{port}", "CLUSTER_SECRET": self.secret,
+               "API_BASE_URL": ",".join(f"http://127.0.0.1:{other}" for other in self.server_ports),
+               "STORAGE_RESERVE": "16M", "NODE_BEAT": self.settings["NODE_BEAT"]}
+        node = Program("chunkvault-storagenode", folder, port, own | settings, ready="/health")
+        node.store = path
+        node.id = own["NODE_ID"]
+        self.nodes.append(node)
+        return node
+
+    # --- life ---
+
+    def start(self):
+        self.stack.enter_context(self.postgres)
+        self.stack.enter_context(self.redis)
+        self.servers = [self._server(number + 1, port) for number, port in enumerate(self.server_ports)]
+        for server in self.servers:
+            server.launch()
+        for number in range(self.node_count):
+            self.new_node(number + 1).launch()
+        self.workers = [self._worker(number + 1) for number in range(self.worker_count)]
+        for worker in self.workers:
+            worker.launch()
+        for program in self.programs():
+            program.await_ready()
+        self.await_health("ok", *self.nodes)
+        return self
+
+    def programs(self):
+        return [*self.servers, *self.nodes, *self.workers]
+
+    def stop(self):
+        """Ends everything, also what a test stopped or paused; asserts clean logs."""
+        problems = []
+        for program in [*self.workers, *self.servers, *self.nodes]:
+            try:
+                program.stop()
+            except AssertionError as problem:
+                problems.append(problem)
+        self.stack.close()
+        assert not problems, problems
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            for program in self.programs():
+                if program.running:
+                    program.kill()
+            self.stack.close()
+            raise
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            return self.stop()
+        for program in self.programs():
+            if program.running:
+                program.kill()
+        self.stack.close()
+
+    # --- clients ---
+
+    def client(self, server=0):
+        return Client(self.servers[server].url)
+
+    def user(self, username="alice", password=PASSWORD, server=0):
+        """A client that is registered and logged in."""
+        client = self.client(server)
+        client.register(username, password)
+        client.login(username, password)
+        return client
+
+    def admin(self, server=0):
+        client = self.client(server)
+        if client.try_login("admin", CHANGED_ADMIN_PASSWORD) is None:
+            client.login("admin", ADMIN_PASSWORD, new_password=CHANGED_ADMIN_PASSWORD)
+        return client
+
+    # --- waiting ---
+
+    @staticmethod
+    def until(condition, what, deadline_s=60):
+        """Awaits a true value of condition, and gives it. Requests that fail meanwhile count as false."""
+        deadline = time.monotonic() + deadline_s
+        last = None
+        while True:
+            try:
+                value = condition()
+                if value:
+                    return value
+                last = value
+            except (requests.RequestException, AssertionError) as problem:
+                last = problem
+            assert time.monotonic() < deadline, f"{what} did not come within {deadline_s} s; last: {last}"
+            time.sleep(0.05)
+
+    def node_states(self, server=0):
+        return {node["node_id"]: node for node in self.admin(server).get("/admin/nodes").json()["items"]}
+
+    def await_nodes(self, state, *nodes, deadline_s=60):
+        admin = self.until(self.admin, "a login as admin")
+        def all_so():
+            states = {node["node_id"]: node["state"] for node in admin.get("/admin/nodes").json()["items"]}
+            return all(states.get(node.id) == state for node in nodes)
+        self.until(all_so, f"{state} of {[node.id for node in nodes]}", deadline_s)
+
+    def await_health(self, status, *nodes, deadline_s=60):
+        """Every server says so, and that these nodes are ok."""
+        def healthy(server):
+            health = self.client(server).call("GET", "/health").json()
+            return health["status"] == status and all(health["storage_nodes"].get(node.id) == "ok" for node in nodes)
+        for server in range(len(self.servers)):
+            self.until(lambda: healthy(server), f"health {status} of server {server + 1}", deadline_s)
+
+    def await_copies(self, deadline_s=120):
+        """Every chunk has its copies, and no job waits."""
+        admin = self.admin()
+        def whole():
+            storage = admin.get("/admin/storage").json()
+            return storage["under_replicated"] == 0 and admin.get("/admin/jobs").json()["length"] == 0
+        self.until(whole, "three copies of everything", deadline_s)
+
+    def sweep(self, name, server=0):
+        return self.admin(server).post(f"/admin/sweeps/{name}").json()

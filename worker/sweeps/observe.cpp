@@ -1,0 +1,44 @@
+#include "worker/sweeps/observe.h"
+
+namespace chunkvault::worker {
+
+using process::Level;
+
+void observeSweep(process::Metrics& metrics, process::Log& log, const SweepSchedule::Run& run) {
+    const std::map<std::string, std::string> labels{{"sweep", std::string(run.name)}};
+    metrics.counter("chunkvault_sweep_runs_total", "Sweeps that ended", labels).Increment();
+    metrics.counter("chunkvault_sweep_failures_total", "Sweeps that failed", labels)
+        .Increment(run.error.empty() ? 0 : 1);
+    metrics.counter("chunkvault_sweep_examined_total", "What sweeps looked at", labels)
+        .Increment(static_cast<double>(run.report.examined));
+    metrics.counter("chunkvault_sweep_changed_total", "What sweeps mended or posted", labels)
+        .Increment(static_cast<double>(run.report.changed));
+    metrics.counter("chunkvault_sweep_seconds_total", "Time spent in sweeps", labels)
+        .Increment(static_cast<double>(run.time.count()) / 1e6);
+    const bool alarming = !run.error.empty() || !run.report.note.empty();
+    if (!alarming && run.report.changed == 0) return;
+    log.write(alarming ? Level::warning : Level::info, "sweep",
+              {{"name", run.name},
+               {"examined", run.report.examined},
+               {"changed", run.report.changed},
+               {"note", std::string(run.error) + run.report.note},
+               {"ms", static_cast<double>(run.time.count()) / 1000}});
+}
+
+void observeFailedJob(process::Log& log, const Job& job, const char* what, bool givenUp) {
+    log.write(givenUp ? Level::error : Level::warning, "job_failed",
+              {{"job", toString(job)}, {"what", what}, {"given_up", givenUp}});
+}
+
+void observeJobs(process::Metrics& metrics, const Jobs& jobs) {
+    metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies",
+                    [&] { return static_cast<double>(jobs.repaired()); });
+    metrics.counter("chunkvault_chunks_rebalanced_total", "Chunks that got a copy where placement wants it",
+                    [&] { return static_cast<double>(jobs.rebalanced()); });
+    metrics.counter("chunkvault_copies_trimmed_total", "Copies that were too many",
+                    [&] { return static_cast<double>(jobs.trimmed()); });
+    metrics.counter("chunkvault_chunks_removed_total", "Chunks that were collected",
+                    [&] { return static_cast<double>(jobs.removed()); });
+}
+
+}  // namespace chunkvault::worker

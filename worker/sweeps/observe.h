@@ -1,0 +1,19 @@
+// What operators see of sweeps and jobs: log lines and metrics, the same in a worker and in a server that is its own.
+#pragma once
+
+#include "common/process/log.h"
+#include "common/process/metrics.h"
+#include "worker/jobs/jobs.h"
+#include "worker/sweeps/sweep_schedule.h"
+
+namespace chunkvault::worker {
+
+// A line when something changed or went wrong; counters by the sweep's name.
+void observeSweep(process::Metrics& metrics, process::Log& log, const SweepSchedule::Run& run);
+
+void observeFailedJob(process::Log& log, const Job& job, const char* what, bool givenUp);
+
+// jobs must outlive metrics' last scrape.
+void observeJobs(process::Metrics& metrics, const Jobs& jobs);
+
+}  // namespace chunkvault::worker

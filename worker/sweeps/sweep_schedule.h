@@ -1,0 +1,69 @@
+// Runs sweeps at their intervals, at one place at a time.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "worker/sweeps/sweeps.h"
+
+namespace chunkvault::worker {
+
+// Who runs which sweep, for several processes on one catalog. Threads as catalog::Nodes.
+struct SweepLeases {
+    catalog::Nodes& nodes;
+    std::string holder;  // of this process: unlike any other's
+    std::chrono::milliseconds lease{30'000};
+};
+
+// Runs one sweep now on the caller's thread; nullopt when there is none of this name. With leases: renewed while it
+// runs; waits up to patience for another process that runs it, then throws Error conflict. The run is recorded.
+[[nodiscard]] std::optional<SweepReport> runLeased(Sweeps& sweeps, const SweepLeases& leases, std::string_view name,
+                                                   std::chrono::milliseconds patience);
+
+// A thread that runs a few sweeps, one after the other.
+class SweepSchedule {
+  public:
+    struct Entry {
+        std::string name;
+        std::chrono::milliseconds interval;
+    };
+    struct Run {
+        std::string_view name;
+        SweepReport report;
+        std::string_view error;  // empty when it went well
+        std::chrono::microseconds time;
+    };
+    // leases: nullptr when this process is the only one. onRun is told of every run here.
+    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, const SweepLeases* leases,
+                  std::function<void(const Run&)> onRun);
+    ~SweepSchedule();  // waits for the sweep that runs
+
+    // Runs one of any name now on the caller's thread, after the one that runs here; without leases only.
+    [[nodiscard]] std::optional<SweepReport> runNow(std::string_view name);
+
+  private:
+    void work();
+    // Whether it should go on soon.
+    bool runDue(const Entry& entry);
+
+    Sweeps& sweeps_;
+    const std::vector<Entry> entries_;
+    const SweepLeases* const leases_;
+    const std::function<void(const Run&)> onRun_;
+    std::map<const Entry*, bool> more_;  // what the last run here said; of thread_ alone
+    std::mutex running_;                 // one sweep at a time
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace chunkvault::worker
