@@ -88,6 +88,7 @@ class Nodes {
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
     // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.
+    // Folders of a server of its own are watched by that server.
     // Gives the stores whose state changed, as they are now.
     std::vector<Store> age(const NodeTimes& times);
 
