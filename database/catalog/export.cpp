@@ -41,7 +41,9 @@ std::vector<Table> tablesOf(Session& source) {
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         " AND name <> 'migrations'",
         {}, [&](const Row& row) { left[row.text(0)].name = row.text(0); });
-    for (auto& [name, table] : left) {
+    for (auto& entry : left) {
+        const std::string& name = entry.first;
+        Table& table = entry.second;
         source.query("SELECT name, type FROM pragma_table_info($1) ORDER BY cid", {name}, [&](const Row& row) {
             table.columns.push_back({row.text(0), typeOf(name, row.text(1))});
         });
