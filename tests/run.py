@@ -33,6 +33,7 @@ sys.path.insert(0, str(TESTS / "support"))
 from services import Postgres, Redis  # noqa: E402
 
 SUITE_LIMIT_S = 600
+PATIENCE = {"asan": 3, "tsan": 3}  # times the limit: how much slower such a build may be
 INTERRUPT_GRACE_S = 10
 STRAY_GRACE_S = 2
 SHOWN_LINES = 120  # of one failing test
@@ -263,7 +264,7 @@ class Runner:
             command.append(f"--gtest_output=json:{report}")
         elif suite.kind == "pytest":
             command.append(f"--junitxml={report}")
-        how_it_ended = self._execute(command, log, suite.limit_s)
+        how_it_ended = self._execute(command, log, suite.limit_s * PATIENCE.get(self.preset, 1))
         printed = log.read_text(errors="replace")
         if suite.kind == "gtest":
             outcome = read_gtest(self._json(report), printed, how_it_ended)

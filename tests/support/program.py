@@ -13,6 +13,18 @@ STOP_DEADLINE_S = 60
 SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
 
 
+def sanitizer_options():
+    """For the environment of programs: how sanitizers report, as tests/run.py says."""
+    return {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+
+
+def check_printed(text, where):
+    """Asserts that no sanitizer has reported anything in what a program printed. An exit code does not tell: a leak's
+    is 1, as that of a start that is refused."""
+    found = [report for report in SANITIZER_REPORTS if report in text]
+    assert not found, f"in {where}: {found}"
+
+
 def program_path(name):
     folder = os.environ.get("CHUNKVAULT_BIN") or Path(__file__).parents[2] / "build" / "dev" / "bin"
     return Path(folder) / name
@@ -40,8 +52,8 @@ class Program:
     def launch(self):
         """Starts the process and returns at once."""
         assert self.process is None, "it is running already"
-        kept = {name: value for name, value in os.environ.items()
-                if name in ("PATH", "HOME", "LANG", "TMPDIR") or name.endswith("SAN_OPTIONS")}
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+        kept |= sanitizer_options()
         settings = {name: str(value) for name, value in self.settings.items() if value is not None}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([*self.wrapper, program_path(self.name)], cwd=self.folder,
@@ -82,11 +94,13 @@ class Program:
         self.process.kill()
         self.process.wait()
         self.process = None
+        self.check_log()
 
     def wait(self, timeout_s=STOP_DEADLINE_S):
         """The exit code of a program that ends by itself."""
         code = self.process.wait(timeout_s)
         self.process = None
+        self.check_log()
         return code
 
     def stop(self):
@@ -100,15 +114,13 @@ class Program:
             self.kill()
             raise AssertionError(f"{self.name} did not stop within {STOP_DEADLINE_S} s of SIGTERM") from None
         assert code == 0, f"{self.name} ended with exit code {code} after SIGTERM"
-        self.check_log()
 
     def restart(self):
         self.stop()
         return self.start()
 
     def check_log(self):
-        found = [report for report in SANITIZER_REPORTS if report in self.log_text()]
-        assert not found, f"in the log of {self.name}: {found}"
+        check_printed(self.log_text(), f"the log of {self.name}")
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

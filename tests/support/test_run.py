@@ -97,6 +97,12 @@ def test_a_suite_over_its_limit_is_ended_with_all_it_started(runner, monkeypatch
     assert run.end_strays(set()) == []
 
 
+def test_a_build_with_sanitizers_has_more_patience(tmp_path):
+    with run.Runner("asan", tmp_path) as runner:
+        outcome = runner.run(shell("exec sleep 300", limit_s=0.4))
+    assert "limit of 1 s" in outcome.failures[0][1]
+
+
 def test_what_a_suite_leaves_running_is_found_and_ended(runner):
     assert counts(runner.run(shell("setsid sleep 4321 & exit 0"))) == (1, 0, 0)
     left = run.end_strays(set(), grace_s=0.2)

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from program import check_printed, sanitizer_options
 from vault import server_program
 
 pytestmark = pytest.mark.main_job
@@ -12,7 +13,10 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def run(*arguments, **environment):
-    return subprocess.run([server_program(), *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([server_program(), *arguments], env=sanitizer_options() | environment,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    check_printed(ended.stderr, f"what {arguments} printed")
+    return ended
 
 
 def test_the_table_of_settings_is_the_servers():
