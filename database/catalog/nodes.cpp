@@ -126,11 +126,12 @@ void Nodes::reached(StoreRow store) {
 }
 
 std::vector<Store> Nodes::age(const NodeTimes& times) {
-    static const std::string sql = "SELECT " + std::string(storeColumns) +
-                                   ", s.reached, s.drained_at, CASE WHEN s.drained_at IS NULL THEN 0 WHEN EXISTS ("
-                                   "   SELECT 1 FROM replicas r WHERE r.store_id = s.id AND r.state = 'good')"
-                                   " THEN 1 ELSE 0 END FROM stores s WHERE s.state NOT IN ('joining', 'removed') AND s.endpoint <> ''"
-                                   " ORDER BY s.id";
+    static const std::string sql =
+        "SELECT " + std::string(storeColumns) +
+        ", s.reached, s.drained_at, CASE WHEN s.drained_at IS NULL THEN 0 WHEN EXISTS ("
+        "   SELECT 1 FROM replicas r WHERE r.store_id = s.id AND r.state = 'good')"
+        " THEN 1 ELSE 0 END FROM stores s WHERE s.state NOT IN ('joining', 'removed') AND s.endpoint <> ''"
+        " ORDER BY s.id";
     std::vector<Store> changed;
     database_.write([&](Session& session) {
         changed.clear();
