@@ -40,6 +40,7 @@ constexpr process::Setting ownSettings[] = {
     {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
     {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
     {"CHUNK_BUFFERS", "8", "Chunks held in memory at once"},
+    {"JOB_LEASE", "30s", "The job of a worker that was silent for so long is given to another"},
     {"LOG_LEVEL", "info", "debug, info, warning or error"},
     {"LOG_REQUESTS", "false", "One line a request"},
 };
@@ -67,6 +68,8 @@ struct Settings {
           clusterSecret(requiredText(config, "CLUSTER_SECRET")),
           chunkSize(config.bytes("CHUNK_SIZE", 64 << 10, 100 << 20)),
           chunkBuffers(static_cast<std::size_t>(config.integer("CHUNK_BUFFERS", 2, 10'000))),
+          // All who use the queue look after leases, the API servers by the default, which is the longest for that.
+          jobLease(config.duration("JOB_LEASE", 1s, RedisQueueSettings{}.lease)),
           logLevel(config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"})),
           logRequests(config.boolean("LOG_REQUESTS")) {
         http.host = config.text("HOST");
@@ -86,6 +89,7 @@ struct Settings {
     std::string clusterSecret;
     std::int64_t chunkSize;
     std::size_t chunkBuffers;
+    std::chrono::milliseconds jobLease;
     std::string logLevel;
     bool logRequests;
 };
@@ -141,7 +145,8 @@ int run(const process::Config& config) {
             return;
         const RedisQueueSettings queueSettings{.address = settings.redis,
                                                .prefix = redisPrefix(settings.clusterSecret),
-                                               .consumers = settings.maintenance.jobThreads};
+                                               .consumers = settings.maintenance.jobThreads,
+                                               .lease = settings.jobLease};
         RedisQueue queue(
             queueSettings, [&](const Job& job) { jobs.run(job); },
             [&](const Job& job, const char* what, bool givenUp) { observeFailedJob(log, job, what, givenUp); },

@@ -22,9 +22,11 @@ void nodeReport(Services& services, http::SignedCall& call) {
         answer.state = "unformatted";
         return send(answer);
     }
-    if (report.vaultId != vaultId)
-        throw Error(ErrorCode::conflict, "The store belongs to another vault (" + report.vaultId.value_or("?") +
-                                             ", not " + vaultId + "). It is not used, and nothing on it is changed.");
+    if (report.vaultId != vaultId) {
+        // Another vault's disk. The node sees that in the answer, and neither gives nor takes anything then.
+        answer.state = "another vault";
+        return send(answer);
+    }
     auto verdict = services.catalog.nodes.report({.nodeId = report.nodeId.text(),
                                                   .storeId = *report.storeId,
                                                   .zone = report.zone,

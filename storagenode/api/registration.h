@@ -74,8 +74,9 @@ class Registration {
     const Clock clock_;
     const Tell tell_;
     std::shared_ptr<DiskChunkStore> store_;
-    std::string vaultProblem_;  // empty, or that the API server is another vault's
-    std::string state_;         // what the API server last made of this node
+    // Until an API server has said that it is its vault's, a store may be another's disk.
+    std::string vaultProblem_ = "no API server has confirmed the vault of the store yet";
+    std::string state_;  // what the API server last made of this node
     std::string complaint_;
     Timestamp complainedAt_ = 0;
 };

@@ -178,7 +178,9 @@ void purgeTrash(NodeServices& services, SignedCall& call) {
 }
 
 void stats(NodeServices& services, SignedCall& call) {
-    const auto store = services.slot.use();
+    // An API server asks for them before the node is part of its vault.
+    auto store = services.slot.known();
+    if (store == nullptr) store = services.slot.use();
     const DiskSpace space = store->space();
     const StoreIdentity& identity = store->identity();
     sendJson(call.response, encode(NodeStats{identity.nodeId, identity.storeId, identity.vaultId, services.zone,

@@ -12,6 +12,11 @@ std::shared_ptr<DiskChunkStore> StoreSlot::use() const {
     throw Error(ErrorCode::unavailable, "The store of this node cannot be used now: " + problem_ + '.').retryAfter(5);
 }
 
+std::shared_ptr<DiskChunkStore> StoreSlot::known() const {
+    const std::lock_guard lock(mutex_);
+    return store_;
+}
+
 std::string StoreSlot::problem() const {
     const std::lock_guard lock(mutex_);
     return problem_;

@@ -14,6 +14,8 @@ class StoreSlot {
   public:
     // Throws Error unavailable while there is a problem. The store lives as long as the pointer.
     [[nodiscard]] std::shared_ptr<DiskChunkStore> use() const;
+    // The store whatever the problem is, to say which one it is; nullptr when there is none.
+    [[nodiscard]] std::shared_ptr<DiskChunkStore> known() const;
     // Empty: the store can be used.
     [[nodiscard]] std::string problem() const;
 

@@ -20,7 +20,8 @@ def free_port():
 
 
 class Service:
-    """start() returns when the server answers; stop() when its process has ended."""
+    """start() returns when the server answers; stop() when its process has ended. The port stays the same over
+    restarts, and may be set before the first start."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -30,8 +31,10 @@ class Service:
 
     def start(self):
         deadline = time.monotonic() + START_DEADLINE_S
+        kept = self.port is not None
         while True:
-            self.port = free_port()
+            if not kept:
+                self.port = free_port()
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                                                 stderr=log, start_new_session=True)
@@ -43,6 +46,11 @@ class Service:
             # Somebody else may have taken the port between the probe and the start.
             if time.monotonic() > deadline - START_DEADLINE_S / 2:
                 raise RuntimeError(f"{type(self).__name__} did not start:\n{self.log.read_text(errors='replace')}")
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        self.process.wait(START_DEADLINE_S)
+        self.process = None
 
     def stop(self):
         if self.process is None:
@@ -92,6 +100,28 @@ class Postgres(Service):
                             "/CN=localhost", "-keyout", "data/server.key", "-out", "data/server.crt"])
                 os.chmod(self.folder / "data" / "server.key", 0o600)
         return super().start()
+
+    def crash(self):
+        """As a crash of all its processes: the next start recovers what was committed. Only with durable=True."""
+        self.kill(signal.SIGQUIT)
+
+    def client_command(self, program, database="postgres"):
+        """psql, pg_dump and the like, with what says where the database is."""
+        return [self.programs / program, "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database]
+
+    def sql(self, statement, database="postgres"):
+        """What psql prints for it: a line a row, without padding."""
+        asked = subprocess.run([*self.client_command("psql", database), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                                "-c", statement], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        if asked.returncode != 0:
+            raise RuntimeError(f"{statement}: {asked.stderr}")
+        return asked.stdout.strip()
+
+    def cut_connections(self, database="postgres"):
+        """Ends every connection of a client to the database; how many."""
+        return int(self.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = "
+                            f"'client backend' AND pid <> pg_backend_pid() AND datname = '{database}'"))
 
     def _make(self, command):
         made = subprocess.run(self._unprivileged() + command, cwd=self.folder, stdin=subprocess.DEVNULL,
@@ -154,6 +184,15 @@ class Redis(Service):
                 raise RuntimeError("Redis is not installed (looked for redis-server and redis-check-rdb)")
             program.symlink_to(os.path.realpath(found))
         return super().start()
+
+    def ask(self, *words):
+        """What redis-cli prints for the command."""
+        password = ["-a", self.password, "--no-auth-warning"] if self.password else []
+        asked = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), "--raw", *password, *words],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if asked.returncode != 0:
+            raise RuntimeError(f"{words[0]}: {asked.stdout}")
+        return asked.stdout.strip()
 
     def command(self):
         return ["setpriv", "--pdeathsig=TERM", "--", self.folder / "redis-server", "--port", str(self.port), "--bind",

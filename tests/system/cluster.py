@@ -1,9 +1,11 @@
 """A whole cluster on loopback: PostgreSQL, Redis, storage nodes, API servers and workers, for tests that break some of
 it."""
 
+import contextlib
 import secrets
+import shutil
+import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import requests
@@ -14,8 +16,20 @@ from vault import ADMIN_PASSWORD, CHANGED_ADMIN_PASSWORD, PASSWORD, QUICK
 
 # Quick enough for tests, and as far apart from each other as the defaults are.
 BRISK = {"SUSPECT_AFTER": "1500ms", "DOWN_AFTER": "4s", "SWEEP_INTERVAL": "500ms", "NODE_BEAT": "300ms",
-         "READ_PATIENCE": "500ms", "SCRUB_RATE": 0, "REPAIR_RATE": 0, "REBALANCE_RATE": 0}
+         "READ_PATIENCE": "500ms", "SCRUB_RATE": 0, "REPAIR_RATE": 0, "REBALANCE_RATE": 0, "JOB_LEASE": "2s"}
 SERVER_SETTINGS = ("READ_PATIENCE", "CHUNK_SIZE", "WRITE_QUORUM", "REGISTRATION", "STALL_TIMEOUT", "STOP_TIMEOUT")
+WORKER_SETTINGS = ("JOB_LEASE",)
+
+
+@contextlib.contextmanager
+def open_folder():
+    """A temporary folder that PostgreSQL's own user may enter, unlike those of pytest."""
+    folder = Path(tempfile.mkdtemp(prefix="chunkvault-cluster-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Cluster:
@@ -24,9 +38,9 @@ class Cluster:
     def __init__(self, folder, nodes=4, servers=2, workers=2, durable=False, **settings):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.stack = ExitStack()
+        self.stack = contextlib.ExitStack()
         self.settings = BRISK | settings
-        self.secret = secrets.token_hex(24)
+        self.secret, self.secret_key = secrets.token_hex(24), "k" * 40
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
         self.redis = Redis(self.folder / "redis", password=secrets.token_hex(8))
         self.server_ports = [free_port() for _ in range(servers)]
@@ -40,7 +54,8 @@ class Cluster:
                 **self.settings}
 
     def _server(self, number, port):
-        settings = {**QUICK, **self._shared(), "HOST": "127.0.0.1", "PORT": port, "SECRET_KEY": "k" * 40,
+        shared = {name: value for name, value in self._shared().items() if name not in WORKER_SETTINGS}
+        settings = {**QUICK, **shared, "HOST": "127.0.0.1", "PORT": port, "SECRET_KEY": self.secret_key,
                     "ADMIN_PASSWORD": ADMIN_PASSWORD}
         return Program("chunkvault-server", self.folder / f"server-{number}", port, settings)
 
@@ -72,14 +87,23 @@ class Cluster:
     def start(self):
         self.stack.enter_context(self.postgres)
         self.stack.enter_context(self.redis)
+        self.launch()
+        return self.await_ready()
+
+    def launch(self):
+        """Starts the programs, which find the database or wait for it."""
         self.servers = [self._server(number + 1, port) for number, port in enumerate(self.server_ports)]
         for server in self.servers:
             server.launch()
         for number in range(self.node_count):
-            self.new_node(number + 1).launch()
+            self.new_node(number + 1)
+        for node in self.nodes:
+            node.launch()
         self.workers = [self._worker(number + 1) for number in range(self.worker_count)]
         for worker in self.workers:
             worker.launch()
+
+    def await_ready(self):
         for program in self.programs():
             program.await_ready()
         self.await_health("ok", *self.nodes)
