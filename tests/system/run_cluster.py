@@ -57,6 +57,7 @@ class LastingCluster(Cluster):
 
 def main():
     folder = Path(sys.argv[1]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     print(f"Starting PostgreSQL, Redis, {NODES} storage nodes, {SERVERS} API servers and {WORKERS} workers in {folder} ...",
           flush=True)
     ended = threading.Event()
