@@ -5,8 +5,10 @@
 //   load PORT TOKEN download PATH SIZE       one file, which must have that size
 //   load PORT TOKEN batch FOLDER COUNT SEED  4 KiB files, 500 a request, 4 connections; until no copy is missing
 //   load PORT TOKEN form FOLDER COUNT SEED   4 KiB files, one a request, 16 connections; until no copy is missing
-//   load PORT TOKEN users COUNT SECONDS      so many new accounts at once, each on a connection of its own: uploads
-//                                            8 MiB, lists and downloads it, over and over
+//   load PORT TOKEN users COUNT SECONDS SIZE SEED [PORT]
+//                                            so many new accounts at once, each on a connection of its own: uploads a
+//                                            file of SIZE, lists twice (the second list is cached) and downloads it,
+//                                            over and over; every other one at the second server
 //   load PORT TOKEN idle COUNT PATH          so many open connections, then how long new ones wait for an answer
 //
 // TOKEN is an administrator's, so that it may ask how many copies are missing.
@@ -15,6 +17,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -188,25 +191,54 @@ class Load {
         });
     }
 
-    json users(std::size_t count, double seconds) {
-        const std::string bytes = randomBytes(8 << 20);
+    json users(std::size_t count, double seconds, std::size_t size, std::uint64_t seed, std::uint16_t otherPort) {
+        const std::string bytes = randomBytes(size, seed), name = "user-" + std::to_string(seed) + '-';
         std::vector<std::string> tokens;
-        for (std::size_t user = 0; user < count; ++user) tokens.push_back(newAccount("user-" + std::to_string(user)));
+        for (std::size_t user = 0; user < count; ++user) tokens.push_back(newAccount(name + std::to_string(user)));
+        std::vector<User> users(count);
         std::atomic<std::size_t> rounds = 0;
         const auto start = SteadyClock::now();
-        together(count, [&](std::size_t user) {
-            HttpConnection own(port_, tokens[user]);
-            const Multipart form("", "user-" + std::to_string(user) + ".bin");
+        together(count, [&](std::size_t number) {
+            User& user = users[number];
+            const std::uint16_t port = number % 2 == 0 ? port_ : otherPort;
+            auto own = std::make_unique<HttpConnection>(port, tokens[number]);
+            const Multipart form("", name + std::to_string(number) + ".bin");
+            const auto timed = [&](const char* what, const auto& work) {
+                const auto begin = SteadyClock::now();
+                work();
+                user.tookMs[what].push_back(since(begin) * 1000);
+            };
             do {
-                const std::string front = randomBytes(sizeof(std::uint64_t), (user << 32) + rounds++);
-                const json file = json::parse(own.call("POST", "/files/upload", form.headers,
-                                                       {form.front, front, rest(bytes, bytes.size()), form.back})
-                                                  .body);
-                own.get("/files");
-                own.get("/files/" + file.at("file_id").get<std::string>() + "/download", [](std::string_view) {});
+                const std::string front = randomBytes(sizeof(std::uint64_t), (seed << 32) + rounds++);
+                std::string file;
+                try {
+                    timed("upload", [&] {
+                        file = json::parse(own->call("POST", "/files/upload", form.headers,
+                                                     {form.front, front, rest(bytes, size), form.back})
+                                               .body)
+                                   .at("file_id");
+                    });
+                    timed("list", [&] { own->get("/files"); });
+                    timed("cached_list", [&] { own->get("/files"); });
+                    timed("download", [&] { own->get("/files/" + file + "/download", [](std::string_view) {}); });
+                } catch (const std::runtime_error& error) {
+                    user.errors.emplace_back(error.what());
+                    own = std::make_unique<HttpConnection>(port, tokens[number]);
+                }
             } while (since(start) < seconds);
         });
-        return {{"seconds", since(start)}, {"rounds", rounds.load()}};
+        json result{{"seconds", since(start)}, {"rounds", rounds.load()}, {"errors", json::array()}};
+        std::map<std::string, std::vector<double>> took;
+        for (const User& user : users) {
+            for (const auto& [what, times] : user.tookMs)
+                took[what].insert(took[what].end(), times.begin(), times.end());
+            for (const std::string& error : user.errors) result["errors"].push_back(error);
+        }
+        for (auto& [what, times] : took) {
+            std::sort(times.begin(), times.end());
+            result["took_ms"][what] = {{"p50", times[times.size() / 2]}, {"p99", times[times.size() * 99 / 100]}};
+        }
+        return result;
     }
 
     json idle(std::size_t count, const std::string& path) {
@@ -225,6 +257,11 @@ class Load {
     }
 
   private:
+    struct User {
+        std::map<std::string, std::vector<double>> tookMs;
+        std::vector<std::string> errors;
+    };
+
     std::unique_ptr<HttpConnection> connection() const { return std::make_unique<HttpConnection>(port_, token_); }
 
     // Registers an account and signs in; its access token.
@@ -253,12 +290,8 @@ class Load {
 
     // Until every chunk has all its copies and no job waits.
     static void untilSafe(HttpConnection& admin) {
-        constexpr std::string_view gauge = "\nchunkvault_queue_length ";
         for (;;) {
-            const std::string text = admin.get("/metrics").body;
-            const auto at = text.find(gauge);
-            if (at == std::string::npos) throw std::runtime_error("/metrics has no chunkvault_queue_length");
-            const bool waiting = std::stod(text.substr(at + gauge.size())) > 0;
+            const bool waiting = json::parse(admin.get("/admin/jobs").body).at("length") > 0;
             if (!waiting && json::parse(admin.get("/admin/storage").body).at("under_replicated") == 0) return;
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
@@ -277,7 +310,10 @@ int run(const std::vector<std::string>& arguments) {
     if (verb == "download") result = load.download(arguments.at(4), number(5));
     if (verb == "batch") result = load.batch(arguments.at(4), number(5), number(6));
     if (verb == "form") result = load.form(arguments.at(4), number(5), number(6));
-    if (verb == "users") result = load.users(number(4), std::stod(arguments.at(5)));
+    if (verb == "users") {
+        const auto other = static_cast<std::uint16_t>(number(arguments.size() > 8 ? 8 : 1));
+        result = load.users(number(4), std::stod(arguments.at(5)), number(6), number(7), other);
+    }
     if (verb == "idle") result = load.idle(number(4), arguments.at(5));
     if (result.is_null()) throw std::runtime_error("there is no load " + verb);
     std::puts(result.dump().c_str());

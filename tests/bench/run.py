@@ -1,6 +1,6 @@
 """The benches: a release server next to what the machine can do at best, in turns, in one run. Prints one table.
 
-    run.py [NAME...]    only the rows that have one of these words in their name"""
+    run.py [--users-seconds S] [NAME...]    only the rows that have one of these words in their name"""
 
 import argparse
 import dataclasses
@@ -11,11 +11,13 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from services import Nginx, Server
+from services import Cluster, Nginx, Server
 
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build"
@@ -28,6 +30,7 @@ HUGE = 4096 * MIB
 SMALL_FILES = 3000
 ROUNDS = 3
 WRK_S = 3
+REPAIR_RATE = 40 << 20
 
 
 def run(*command, **options):
@@ -40,8 +43,9 @@ def run(*command, **options):
 class Bench:
     """The services, started when a row first asks for them, and the tools."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, users_s):
         self.stack = stack
+        self.users_s = users_s
         self.seed = 0
 
     @cached_property
@@ -55,12 +59,19 @@ class Bench:
     def fresh_server(self, stack):
         return stack.enter_context(Server(BIN / "chunkvault-server", FOLDER / f"server-{self.next_seed()}"))
 
+    @cached_property
+    def cluster(self):
+        return self.fresh_cluster(self.stack, servers=2)
+
+    def fresh_cluster(self, stack, **settings):
+        return stack.enter_context(Cluster(BIN, FOLDER / f"cluster-{self.next_seed()}", **settings))
+
     def next_seed(self):
         self.seed += 1
         return self.seed
 
-    def folder(self, path):
-        return self.server.call("POST", "/folders", {"path": path})["id"]
+    def folder(self, path, server=None):
+        return (server or self.server).call("POST", "/folders", {"path": path})["id"]
 
     def load(self, *arguments, server=None):
         server = server or self.server
@@ -79,13 +90,18 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def users(self, count, seconds, size, *servers):
+        first, *others = servers
+        return self.load("users", count, seconds, size, self.next_seed(), *(other.port for other in others),
+                         server=first)
+
     def download_from_nginx(self, path, size):
         return json.loads(run(BIN / "load", self.nginx.port, "", "download", path, size))["seconds"]
 
     def wrk(self, service, path, connections, paths=None):
         command = ["wrk", "-t2", f"-c{connections}", f"-d{WRK_S}s", "--latency"]
-        if service is not self.nginx:
-            command += ["-H", f"Authorization: Bearer {self.server.token}"]
+        if isinstance(service, Server):
+            command += ["-H", f"Authorization: Bearer {service.token}"]
         environment = dict(os.environ)
         if paths:
             command += ["-s", HERE / "paths.lua"]
@@ -135,13 +151,17 @@ def a_second(rate):
     return f"{rate:.0f}/s"
 
 
-def upload(bench):
+def upload_to(bench, server, reach):
     def measure():
-        result = bench.upload(LARGE)
+        result = bench.upload(LARGE, server)
         return LARGE / result["seconds"], bench.limits("large", LARGE), LARGE / result["acknowledged_seconds"]
 
     (ours, limit, acknowledged), ratio = in_turns(measure)
-    return Row(mb_per_s(ours), f"limits {mb_per_s(limit)}", ratio, 0.8, f"acknowledged at {mb_per_s(acknowledged)}")
+    return Row(mb_per_s(ours), f"limits {mb_per_s(limit)}", ratio, reach, f"acknowledged at {mb_per_s(acknowledged)}")
+
+
+def upload(bench):
+    return upload_to(bench, bench.server, 0.8)
 
 
 def download(bench):
@@ -168,10 +188,14 @@ def against_nginx(bench, path, nginx_path, connections, reach, paths=(None, None
                f"p99 {p99_ms:.1f} ms, {errors:.0f} errors")
 
 
+def folder_of_100(bench, server):
+    folder = bench.folder("list of 100", server)
+    bench.load("batch", folder, 100, bench.next_seed(), server=server)
+    return f"/files?folder_id={folder}"
+
+
 def list_100(bench):
-    folder = bench.folder("list of 100")
-    bench.load("batch", folder, 100, bench.next_seed())
-    path = f"/files?folder_id={folder}"
+    path = folder_of_100(bench, bench.server)
     page = json.dumps(bench.server.call("GET", path), separators=(",", ":"))
     (bench.nginx.root / "page").write_text(page)
     return against_nginx(bench, path, "/page", 100, 0.25)
@@ -188,11 +212,11 @@ def list_1000(bench):
     return against_nginx(bench, f"/files?folder_id={folder}&limit=1000", "/list/1000/", 16, 1.5)
 
 
-def small_files(bench, how, reach):
-    folder = bench.folder(f"small by {how}")
+def small_files(bench, how, reach, server=None):
+    folder = bench.folder(f"small by {how}", server)
 
     def measure():
-        result = bench.load(how, folder, SMALL_FILES, bench.next_seed())
+        result = bench.load(how, folder, SMALL_FILES, bench.next_seed(), server=server)
         limit = bench.limits("small", SMALL_FILES)
         return SMALL_FILES / result["seconds"], limit, SMALL_FILES / result["acknowledged_seconds"]
 
@@ -243,12 +267,135 @@ def memory_4gib(bench):
 
 
 def memory_100_users(bench):
-    return memory(bench, lambda server: bench.load("users", 100, 10, server=server), "VmHWM")
+    return memory(bench, lambda server: bench.users(100, 10, 8 * MIB, server), "VmHWM")
 
 
 def idle_2000(bench):
     worst_ms = bench.load("idle", 2000, "/me")["seconds"] * 1000
     return Row(f"{worst_ms:.1f} ms", "", worst_ms, 50, "the slowest of 50", at_least=False)
+
+
+# --- of the cluster ---
+
+def cluster_upload(bench):
+    return upload_to(bench, bench.cluster.servers[0], 0.6)
+
+
+def cluster_download(bench):
+    server = bench.cluster.servers[0]
+    path, embedded = (f"/files/{bench.upload(LARGE, place)['file_id']}/download" for place in (server, bench.server))
+
+    def measure():
+        return (LARGE / bench.load("download", path, LARGE, server=server)["seconds"],
+                LARGE / bench.load("download", embedded, LARGE)["seconds"])
+
+    (ours, single), ratio = in_turns(measure, 5)
+    return Row(mb_per_s(ours), f"embedded {mb_per_s(single)}", ratio, 0.5)
+
+
+def cluster_small(bench):
+    return small_files(bench, "form", 0.3, bench.cluster.servers[0])
+
+
+def cluster_repair(bench):
+    """From the moment a lost node is down until all its copies are made again, less what the throttle gives at once."""
+    settings = {"REPAIR_RATE": REPAIR_RATE, "SUSPECT_AFTER": "5s", "DOWN_AFTER": "10s"}
+    with ExitStack() as stack:
+        cluster = bench.fresh_cluster(stack, nodes=4, **settings)
+        server = cluster.servers[0]
+        for _ in range(2):
+            bench.upload(LARGE, server)
+        lost = max(cluster.nodes, key=lambda node: on_node(cluster, node))
+        size = on_node(cluster, lost)
+        lost.process.kill()
+        cluster.until(lambda: server.call("GET", f"/admin/nodes/{lost.id}")["state"] == "down", "the node to be down")
+        begin = time.monotonic()
+        cluster.until(lambda: server.call("GET", "/admin/storage")["under_replicated"] == 0, "all copies")
+        rate = (size - REPAIR_RATE) / (time.monotonic() - begin)
+    return Row(mb_per_s(rate), f"REPAIR_RATE {mb_per_s(REPAIR_RATE)}", rate / REPAIR_RATE, 0.9,
+               f"{size / 1e6:.0f} MB on the lost node of four")
+
+
+def on_node(cluster, node):
+    return int(cluster.sql("SELECT COALESCE(SUM(c.size), 0) FROM replicas r JOIN chunks c ON c.id = r.chunk_id "
+                           f"JOIN stores s ON s.id = r.store_id WHERE s.node_id = '{node.id}'"))
+
+
+def cluster_scrub(bench):
+    with ExitStack() as stack:
+        cluster = bench.fresh_cluster(stack, SCRUB_RATE=0)
+        server = cluster.servers[0]
+        for _ in range(2):
+            bench.upload(LARGE, server)
+        copies = int(cluster.sql("SELECT COUNT(*) FROM replicas"))
+        size = sum(on_node(cluster, node) for node in cluster.nodes)
+
+        def measure():
+            cluster.sql("UPDATE replicas SET verified_at = 0")
+            begin = time.monotonic()
+            report = server.call("POST", "/admin/sweeps/scrub", timeout_s=600)
+            took = time.monotonic() - begin
+            if (report["examined"], report["changed"], report["note"]) != (copies, 0, ""):
+                raise SystemExit(f"{copies} good copies, but the scrub says {report}")
+            return size / took, bench.limits("hash", LARGE)
+
+        (ours, limit), ratio = in_turns(measure)
+    return Row(mb_per_s(ours), f"SHA-256 {mb_per_s(limit)}", ratio, 0.5, f"{copies} copies on 3 nodes")
+
+
+def cluster_users(bench):
+    result = bench.users(100, bench.users_s, MIB, *bench.cluster.servers)
+    times = ", ".join(f"{what.replace('_', ' ')} {took['p50']:.0f}/{took['p99']:.0f}"
+                      for what, took in result["took_ms"].items())
+    errors = result["errors"]
+    p99_ms = result["took_ms"]["cached_list"]["p99"]
+    note = f"{len(errors)} errors{': ' + errors[0] if errors else ''}; p50/p99 in ms: {times}; " \
+           f"{result['rounds'] / result['seconds']:.0f} rounds a second"
+    return Row(f"{p99_ms:.0f} ms", "", float("inf") if errors else p99_ms, 100, note, at_least=False)
+
+
+def cluster_requests(bench, count):
+    servers = bench.cluster.servers[:count]
+    path = folder_of_100(bench, servers[0])
+
+    def measure():
+        with ThreadPoolExecutor() as pool:
+            done = list(pool.map(lambda server: bench.wrk(server, path, 32), servers))
+        return sum(one.rate for one in done), 1, max(one.p99_ms for one in done), sum(one.errors for one in done)
+
+    (rate, _, p99_ms, errors), _ = in_turns(measure)
+    return Row(a_second(rate), "", rate if errors == 0 else 0, 1000, f"p99 {p99_ms:.1f} ms, {errors:.0f} errors")
+
+
+def cluster_one_server(bench):
+    return cluster_requests(bench, 1)
+
+
+def cluster_two_servers(bench):
+    return cluster_requests(bench, 2)
+
+
+def cluster_written(bench):
+    nodes = bench.cluster.nodes
+    sizes = 64 * MIB, LARGE
+    before = sum(node.written_bytes() for node in nodes)
+    for size in sizes:
+        bench.upload(size, bench.cluster.servers[0])
+    written = sum(node.written_bytes() for node in nodes) - before
+    return Row(f"{written / 1e6:.0f} MB", f"payload {sum(sizes) / 1e6:.0f} MB", written / sum(sizes), 3.1,
+               "write_bytes of three nodes", at_least=False)
+
+
+def cluster_memory(bench):
+    """Of what ran in the cluster so far; and alone it is enough too."""
+    server = bench.cluster.servers[0]
+    file = bench.upload(LARGE, server)["file_id"]
+    bench.load("download", f"/files/{file}/download", LARGE, server=server)
+    bench.users(100, 10, 8 * MIB, *bench.cluster.servers)
+    peaks = {kind: peak / 1e6 for kind, peak in bench.cluster.memory_peaks().items()}
+    largest = max(peaks.values())
+    return Row(f"{largest:.0f} MB", "", largest, 150, ", ".join(f"{kind} {peak:.0f}" for kind, peak in peaks.items()),
+               at_least=False)
 
 
 ROWS = {
@@ -262,13 +409,25 @@ ROWS = {
     "memory through 4 GiB up and down": memory_4gib,
     "memory through 100 users at once": memory_100_users,
     "idle 2000 connections, a new request": idle_2000,
+    "cluster: upload of 256 MiB, 4 in flight": cluster_upload,
+    "cluster: download of 256 MiB": cluster_download,
+    "cluster: small files one a request, 16 connections": cluster_small,
+    "cluster: list of 100 through one server": cluster_one_server,
+    "cluster: list of 100 through two servers": cluster_two_servers,
+    "cluster: written by the nodes": cluster_written,
+    "cluster: 100 users at once, cached list": cluster_users,
+    "cluster: memory of each program": cluster_memory,
+    "cluster: repair of a lost node": cluster_repair,
+    "cluster: scrub": cluster_scrub,
 }
 
 
 def main():
     parser = argparse.ArgumentParser(usage="./dev bench [NAME...]", epilog="The rows: " + "; ".join(ROWS))
     parser.add_argument("names", nargs="*")
-    names = parser.parse_args().names
+    parser.add_argument("--users-seconds", type=float, default=60, help="how long the cluster's 100 users go on")
+    arguments = parser.parse_args()
+    names = arguments.names
     chosen = [name for name in ROWS if not names or any(word in name for word in names)]
     if not chosen:
         parser.error("no row has such a name")
@@ -276,7 +435,7 @@ def main():
     FOLDER.mkdir(parents=True)
     print("| what | ChunkVault | baseline | ratio or value | reach | | also |\n|---|---|---|---|---|---|---|")
     with ExitStack() as stack:
-        bench = Bench(stack)
+        bench = Bench(stack, arguments.users_seconds)
         for name in chosen:
             row = ROWS[name](bench)
             sign = "≥" if row.at_least else "<"

@@ -1,24 +1,26 @@
-"""What the benches run against: a release server on a fresh data folder, and nginx on a folder of files."""
+"""What the benches run against: a release server on a fresh data folder, a cluster, and nginx on a folder of files."""
 
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.support.services import Postgres, Redis, free_port  # noqa: E402
+
 PASSWORD = "the password of the benches"
+CHANGED_PASSWORD = PASSWORD + " again"
 START_DEADLINE_S = 30
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# Defaults but for what would measure something else.
+SERVER_SETTINGS = {"LOG_REQUESTS": "false", "BCRYPT_COST": 4, "ADMIN_PASSWORD": PASSWORD,
+                   "LOGIN_LIMIT_ADDRESS": 100_000, "LOGIN_LIMIT_ACCOUNT": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
 
 
 def wait_for(url, process):
@@ -62,34 +64,129 @@ class Service:
         shutil.rmtree(self.folder)
 
 
-class Server(Service):
+class Program(Service):
+    """One of the product's programs."""
+
     def __init__(self, program, folder):
         super().__init__(folder)
-        settings = {"DATA_DIR": "data", "PORT": self.port, "LOG_REQUESTS": "false", "BCRYPT_COST": 4,
-                    "ADMIN_PASSWORD": PASSWORD, "LOGIN_LIMIT_ADDRESS": 100_000,
-                    "LOGIN_LIMIT_ACCOUNT": 100_000, "REGISTER_LIMIT_ADDRESS": 100_000}
-        self.launch([program], "/health/ready", {"PATH": os.environ["PATH"]} | {k: str(v) for k, v in settings.items()})
-        login = {"username": "admin", "password": PASSWORD, "new_password": PASSWORD + " again"}
+        self.program = program
+
+    def launch_with(self, settings, ready):
+        self.launch([self.program], ready, {"PATH": os.environ["PATH"]} | {k: str(v) for k, v in settings.items()})
+
+    def memory_peak(self):
+        """Bytes, VmHWM."""
+        return int(self._kernel_tells("status", "VmHWM").split()[0]) * 1024
+
+    def written_bytes(self):
+        """What the process has caused to be written to disks."""
+        return int(self._kernel_tells("io", "write_bytes"))
+
+    def _kernel_tells(self, file, name):
+        for line in Path(f"/proc/{self.process.pid}/{file}").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return line.split(":")[1]
+        raise SystemExit(f"the kernel tells no {name}")
+
+
+class Server(Program):
+    """settings: environment variables, on top of SERVER_SETTINGS. One of a cluster is launched without being ready."""
+
+    def __init__(self, program, folder, **settings):
+        super().__init__(program, folder)
         self.token = None
+        in_cluster = "DATABASE_URL" in settings
+        self.launch_with({"DATA_DIR": "data", "PORT": self.port, **SERVER_SETTINGS, **settings},
+                         "/health/live" if in_cluster else "/health/ready")
+        if not in_cluster:
+            self.log_in()
+
+    def log_in(self):
+        login = {"username": "admin", "password": PASSWORD, "new_password": CHANGED_PASSWORD}
         self.token = self.call("POST", "/auth/login", login)["access_token"]
 
-    def call(self, method, path, body=None):
+    def nodes_ok(self):
+        """How many storage nodes this server can use."""
+        return list(self.call("GET", "/health", allowed=503)["storage_nodes"].values()).count("ok")
+
+    def call(self, method, path, body=None, timeout_s=60, allowed=None):
         request = urllib.request.Request(self.url + path, method=method, data=body and json.dumps(body).encode())
         request.add_header("Content-Type", "application/json")
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
+            if error.code == allowed:
+                return json.loads(error.read())
             raise SystemExit(f"{method} {path} answered {error.code}: {error.read().decode()}") from None
 
-    def memory_peak(self):
-        """Bytes, VmHWM."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        raise SystemExit("the kernel tells no VmHWM")
+
+class Cluster:
+    """A durable PostgreSQL, Redis, storage nodes, API servers that know one session, and one worker, all of them ended
+    and removed with the block it is used in. settings: environment variables of the API servers and the worker, the
+    ones that a program does not know left out."""
+
+    WORKER_SETTINGS = ("DOWN_AFTER", "REPAIR_RATE", "SCRUB_RATE", "SUSPECT_AFTER", "SWEEP_INTERVAL")
+
+    def __init__(self, programs, folder, nodes=3, servers=1, **settings):
+        self.stack = ExitStack()
+        self.folder = folder
+        folder.mkdir(parents=True)
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder)
+            self.postgres = stack.enter_context(Postgres(folder / "postgres", durable=True))
+            redis = stack.enter_context(Redis(folder / "redis"))
+            shared = {"DATABASE_URL": self.postgres.url, "REDIS_URL": redis.url, "CLUSTER_SECRET": "c" * 40}
+            self.servers = [
+                stack.enter_context(Server(programs / "chunkvault-server", folder / f"server-{number}",
+                                           SECRET_KEY="k" * 40, **shared, **settings)) for number in range(servers)]
+            self.nodes = [stack.enter_context(self._node(programs, number, nodes)) for number in range(nodes)]
+            self.worker = stack.enter_context(Program(programs / "chunkvault-worker", folder / "worker"))
+            self.worker.launch_with({"PORT": self.worker.port, **shared,
+                                     **{k: v for k, v in settings.items() if k in self.WORKER_SETTINGS}}, "/health")
+            for server in self.servers:
+                wait_for(server.url + "/health/ready", server.process)
+                self.until(lambda: server.nodes_ok() == nodes, "all nodes to be known")
+            self.servers[0].log_in()
+            for server in self.servers:
+                server.token = self.servers[0].token
+            self.stack = stack.pop_all()
+
+    def _node(self, programs, number, nodes):
+        node = Program(programs / "chunkvault-storagenode", self.folder / f"node-{number}")
+        node.id = f"node-{number}"
+        (node.folder / "store").mkdir()
+        node.launch_with({"NODE_ID": node.id, "HOST": "127.0.0.1", "PORT": node.port, "NODE_URL": node.url,
+                          "STORAGE_PATH": node.folder / "store", "ZONE": f"zone-{number}", "CLUSTER_SECRET": "c" * 40,
+                          "API_BASE_URL": ",".join(server.url for server in self.servers)}, "/metrics")
+        return node
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        return self.stack.__exit__(*details)
+
+    def memory_peaks(self):
+        """Bytes, of the largest of each kind of program."""
+        return {"server": max(server.memory_peak() for server in self.servers),
+                "node": max(node.memory_peak() for node in self.nodes), "worker": self.worker.memory_peak()}
+
+    def sql(self, statement):
+        """The first value of what it gives."""
+        done = subprocess.run(["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", self.postgres.url, "-c", statement],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip()
+
+    @staticmethod
+    def until(condition, what, deadline_s=600):
+        deadline = time.monotonic() + deadline_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"waited {deadline_s} s in vain for {what}")
+            time.sleep(0.02)
 
 
 class Nginx(Service):
