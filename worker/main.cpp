@@ -78,6 +78,8 @@ struct Settings {
         catalog.uploads.chunkSize = chunkSize;
         catalog.uploads.writeQuorum = static_cast<int>(config.integer("WRITE_QUORUM", 1, 10));
         catalog.uploads.replicationFactor = maintenance.sweeps.replicationFactor;
+        if (catalog.uploads.writeQuorum > catalog.uploads.replicationFactor)
+            throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
         if (clusterSecret.size() < wire::ClusterKey::minSecretBytes)
             throw Error(ErrorCode::invalidValue, "CLUSTER_SECRET must have at least 32 characters.");
     }

@@ -31,8 +31,8 @@ class CommitUnknown : public Error {
 
 class Database {
   public:
-    // SQLite is opened at once. Throws Error unavailable with the reason (never the password), also for a URL that
-    // cannot be parsed.
+    // SQLite is opened at once. Throws Error unavailable with the reason (never the password), and invalidValue for a
+    // URL that cannot be parsed.
     explicit Database(const DatabaseOptions& options);
     ~Database();
     Database(const Database&) = delete;

@@ -408,8 +408,8 @@ void requireUrl(const std::string& url) {
     const bool parsed = options != nullptr;
     PQconninfoFree(options);
     if (!parsed || !(url.starts_with("postgresql://") || url.starts_with("postgres://")))
-        throw Error(ErrorCode::unavailable, "The database cannot be reached.",
-                    "DATABASE_URL cannot be parsed; it looks like postgresql://user:password@host/name");
+        throw Error(ErrorCode::invalidValue,
+                    "DATABASE_URL cannot be parsed; it looks like postgresql://user:password@host/name.");
 }
 
 }  // namespace
