@@ -19,9 +19,9 @@ constexpr Timestamp lastUsedStepUs = minuteUs;  // how exact an API token's last
 
 // userOf reads these from column 0 on.
 constexpr std::string_view userColumns =
-    "u.id, u.username, u.email, u.role, u.state, u.must_change_password, u.quota, u.used, u.reserved, u.seq, u.root_id,"
-    " u.created_at, u.password_changed_at, u.last_login_at";
-constexpr int userColumnCount = 14;
+    "u.id, u.username, u.email, u.role, u.state, u.must_change_password, u.quota, u.used, u.reserved, u.seq, "
+    "u.seq_stamp, u.root_id, u.created_at, u.password_changed_at, u.last_login_at";
+constexpr int userColumnCount = 15;
 
 // As names and addresses are compared; "" stays "".
 std::string keyOf(std::string_view text) { return text.empty() ? std::string() : FileName::searchKey(text); }
@@ -36,9 +36,9 @@ User userOf(const Row& row) {
             row.text(2),          row.text(3) == "admin" ? Role::admin : Role::user,
             stateOf(row.text(4)), row.truth(5),
             row.maybeInteger(6),  row.integer(7),
-            row.integer(8),       row.integer(9),
-            row.id<FileId>(10),   row.integer(11),
-            row.integer(12),      row.maybeInteger(13)};
+            row.integer(8),       {row.integer(9), row.integer(10)},
+            row.id<FileId>(11),   row.integer(12),
+            row.integer(13),      row.maybeInteger(14)};
 }
 
 std::string selectUser(std::string_view rest) {
@@ -127,11 +127,10 @@ User Accounts::create(const NewUser& user) {
             session.savepoint([&] {
                 session.query(
                     "INSERT INTO users (username, username_key, email, email_key, password_hash, role, state, "
-                    "must_change_password,"
-                    " created_at, password_changed_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $8) RETURNING "
-                    "id",
+                    "must_change_password, created_at, password_changed_at, seq_stamp) VALUES ($1, $2, $3, $4, $5, $6,"
+                    " 'active', $7, $8, $8, $9) RETURNING id",
                     {user.username, nameKey, user.email, emailKey.empty() ? Value(std::nullopt) : Value(emailKey),
-                     user.passwordHash, textOf(user.role), user.mustChangePassword, now},
+                     user.passwordHash, textOf(user.role), user.mustChangePassword, now, newStamp()},
                     [&](const Row& row) { id = row.id<UserId>(0); });
             });
         } catch (const SqlError& error) {
@@ -235,9 +234,10 @@ void Accounts::change(UserId user, const UserChange& change) {
         if (before.state == UserState::deleting)
             throw Error(ErrorCode::conflict, "This account is being deleted and cannot be changed.");
         const UserState state = change.state.value_or(before.state);
-        session.execute("UPDATE users SET role = $1, state = $2, quota = $3, seq = seq + $4 WHERE id = $5",
+        session.execute("UPDATE users SET role = $1, state = $2, quota = $3 WHERE id = $4",
                         {textOf(change.role.value_or(before.role)), state == UserState::active ? "active" : "disabled",
-                         change.quota.value_or(before.quota), change.state ? 1 : 0, user});
+                         change.quota.value_or(before.quota), user});
+        if (change.state) bumpSeq(session, user);
         if (disables) deleteSessions(session, user, std::nullopt);
     });
 }
@@ -246,7 +246,8 @@ void Accounts::beginDelete(UserId user) {
     database_.write([&](Session& session) {
         const User before = lockToDemote(session, user);
         const Timestamp now = clock_();
-        session.execute("UPDATE users SET state = 'deleting', seq = seq + 1, reserved = 0 WHERE id = $1", {user});
+        session.execute("UPDATE users SET state = 'deleting', reserved = 0 WHERE id = $1", {user});
+        bumpSeq(session, user);
         deleteSessions(session, user, std::nullopt);
         session.execute("DELETE FROM api_tokens WHERE user_id = $1", {user});
         session.execute("UPDATE shares SET revoked_at = $1 WHERE owner_id = $2 AND revoked_at IS NULL", {now, user});

@@ -6,6 +6,7 @@
 
 #include "database/migrations/0001_initial.h"
 #include "database/migrations/0002_cluster.h"
+#include "database/migrations/0003_stamp.h"
 
 namespace chunkvault::catalog {
 
@@ -14,6 +15,7 @@ namespace {
 constexpr std::array all = {
     Migration{1, "initial", migration0001},
     Migration{2, "cluster", migration0002},
+    Migration{3, "stamp", migration0003},
 };
 
 struct Placeholder {

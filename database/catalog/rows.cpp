@@ -1,5 +1,7 @@
 #include "database/catalog/rows.h"
 
+#include <random>
+
 #include "common/error/error.h"
 
 namespace chunkvault::catalog {
@@ -52,8 +54,13 @@ OwnerRow lockOwner(Session& session, UserId owner) {
 
 OwnerRow lockOwnerInAnyState(Session& session, UserId owner) { return lockUser(session, owner).row; }
 
+std::int64_t newStamp() {
+    thread_local std::mt19937_64 random{std::random_device{}()};
+    return static_cast<std::int64_t>(random() >> 1);
+}
+
 void bumpSeq(Session& session, UserId owner) {
-    session.execute("UPDATE users SET seq = seq + 1 WHERE id = $1", {owner});
+    session.execute("UPDATE users SET seq = seq + 1, seq_stamp = $1 WHERE id = $2", {newStamp(), owner});
 }
 
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {

@@ -22,7 +22,9 @@ struct OwnerRow {
 [[nodiscard]] OwnerRow lockOwner(Session& session, UserId owner);
 // The same for sweeps: also when the user is being deleted. Throws notFound when the row is gone.
 [[nodiscard]] OwnerRow lockOwnerInAnyState(Session& session, UserId owner);
-// Once per change, under the lock.
+// Of a Revision.
+[[nodiscard]] std::int64_t newStamp();
+// To the next revision: once per change, under the lock.
 void bumpSeq(Session& session, UserId owner);
 // Under the lock; negative gives back. Throws quotaExceeded when used + reserved would pass the quota and bytes > 0.
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota);

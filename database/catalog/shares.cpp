@@ -141,24 +141,24 @@ void Shares::revoke(UserId owner, ShareId share) {
 
 SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
     static const std::string select = "SELECT " + std::string(shareColumns) +
-                                      ", u.username, u.seq FROM shares s JOIN users u ON u.id = s.owner_id"
+                                      ", u.username, u.seq, u.seq_stamp FROM shares s JOIN users u ON u.id = s.owner_id"
                                       " WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND u.state = 'active'";
     std::optional<Share> share;
     std::optional<Entry> entry;
     std::string ownerName;
-    std::int64_t ownerSeq = 0;
+    Revision ownerRevision{};
     database_.read([&](Session& session) {
         share.reset();
         entry.reset();
         session.query(select, {tokenHash}, [&](const Row& row) {
             share = shareOf(row);
             ownerName = row.text(11);
-            ownerSeq = row.integer(12);
+            ownerRevision = {row.integer(12), row.integer(13)};
         });
         if (share) entry = findShared(session, share->owner, share->file);
     });
     if (!share || !entry) refuseUnknown();
-    return {std::move(*share), std::move(*entry), std::move(ownerName), ownerSeq};
+    return {std::move(*share), std::move(*entry), std::move(ownerName), ownerRevision};
 }
 
 void Shares::checkTime(const Share& share, Timestamp now) {

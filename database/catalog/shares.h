@@ -31,7 +31,7 @@ struct SharedThing {
     Share share;
     Entry entry;
     std::string ownerName;
-    std::int64_t ownerSeq;  // read before entry
+    Revision ownerRevision;  // read before entry
 };
 
 class Shares {

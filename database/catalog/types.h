@@ -32,6 +32,15 @@ template <typename IdType>
 enum class Role { user, admin };
 enum class UserState { active, disabled, deleting };
 
+// A state of what a user owns. seq is raised by every change; stamp is random with each, so that a database that was
+// put back to an earlier state and went on from there comes to other revisions than those that were seen before.
+struct Revision {
+    std::int64_t seq;
+    std::int64_t stamp;
+
+    friend bool operator==(const Revision&, const Revision&) = default;
+};
+
 struct User {
     UserId id;
     std::string username;
@@ -42,7 +51,7 @@ struct User {
     std::optional<std::int64_t> quota;  // bytes; nullopt: DEFAULT_QUOTA; 0: unlimited
     std::int64_t used;                  // bytes of all versions and trash
     std::int64_t reserved;              // bytes of open uploads
-    std::int64_t seq;                   // raised by every change to what the user owns
+    Revision revision;                  // of what the user owns
     FileId root;                        // the root folder
     Timestamp createdAt;
     Timestamp passwordChangedAt;

@@ -30,10 +30,14 @@ std::int64_t parseId(std::string_view text) {
     return id;
 }
 
-std::string cacheKey(std::string_view topic, catalog::UserId owner, std::int64_t seq,
+std::string textOf(const catalog::Revision& revision) {
+    return std::to_string(revision.seq) + '.' + std::to_string(revision.stamp);
+}
+
+std::string cacheKey(std::string_view topic, catalog::UserId owner, const catalog::Revision& revision,
                      std::initializer_list<std::string_view> details) {
     std::string key(topic);
-    key += ':' + wireId(owner) + '.' + std::to_string(seq);
+    key += ':' + wireId(owner) + '.' + textOf(revision);
     for (const std::string_view detail : details) (key += '.') += detail;
     return key;
 }

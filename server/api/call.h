@@ -103,10 +103,11 @@ template <typename IdType>
 [[nodiscard]] std::string wireId(IdType id) {
     return std::to_string(catalog::valueOf(id));
 }
-// A key of Services::cache for what depends on the owner's files at this seq and on details, and on nothing else. Only
-// the last detail may be any text.
-[[nodiscard]] std::string cacheKey(std::string_view topic, catalog::UserId owner, std::int64_t seq,
+// A key of Services::cache for what depends on the owner's files at this revision and on details, and on nothing else.
+// Only the last detail may be any text.
+[[nodiscard]] std::string cacheKey(std::string_view topic, catalog::UserId owner, const catalog::Revision& revision,
                                    std::initializer_list<std::string_view> details);
+[[nodiscard]] std::string textOf(const catalog::Revision& revision);
 // A folder by the request's field or query value; the root when absent.
 [[nodiscard]] catalog::FileId folderOrRoot(const Call& call, const std::optional<std::string>& text);
 

@@ -108,10 +108,11 @@ Json describeFile(Services& services, const Call& call, FileId id) {
 }  // namespace
 
 void listFiles(Services& services, Call& call) {
-    // The owner's seq came from SQL with the session, so a cached page or a client's copy is current or never found.
+    // The owner's revision came from SQL with the session, so a cached page or a client's copy is current or never
+    // found.
     const std::string_view query = std::string_view(call.request.target).substr(call.request.path.size());
-    const std::string key = cacheKey("list", call.owner(), call.user().seq, {query});
-    const std::string etag = "W/\"" + std::to_string(call.user().seq) + '"';
+    const std::string key = cacheKey("list", call.owner(), call.user().revision, {query});
+    const std::string etag = "W/\"" + textOf(call.user().revision) + '"';
     call.response.setHeader("ETag", etag);
     call.response.setHeader("Cache-Control", "private, no-cache");
     if (call.request.header("If-None-Match") == etag) return call.response.sendEmpty(304);
@@ -132,11 +133,11 @@ void makeFolder(Services& services, Call& call) {
 
 void getFile(Services& services, Call& call) {
     const auto id = idParam<FileId>(call, "id");
-    const std::string key = cacheKey("file", call.owner(), call.user().seq, {wireId(id)});
+    const std::string key = cacheKey("file", call.owner(), call.user().revision, {wireId(id)});
     const auto cached = services.cache.getOrMake(key, [&] { return describeFile(services, call, id).dump(); });
     Json description = wire::parseJson(*cached);
     Json& json = description.at("file");
-    // Copies come and go without a new seq.
+    // Copies come and go without a new revision.
     if (const Json& content = description.at("content"); !content.is_null()) {
         const auto safety =
             services.catalog.chunks.safety(static_cast<catalog::ContentId>(content.get<std::int64_t>()));
@@ -244,7 +245,7 @@ void emptyTrash(Services& services, Call& call) {
 
 void listVersions(Services& services, Call& call) {
     const auto id = idParam<FileId>(call, "id");
-    const std::string key = cacheKey("versions", call.owner(), call.user().seq, {wireId(id)});
+    const std::string key = cacheKey("versions", call.owner(), call.user().revision, {wireId(id)});
     const auto answer = services.cache.getOrMake(key, [&] {
         Json items = Json::array();
         for (const auto& version : services.catalog.tree.versions(call.owner(), id)) items.push_back(toJson(version));

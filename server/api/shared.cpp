@@ -191,8 +191,9 @@ void listSharedFolder(Services& services, Call& call) {
     query.limit = limitOf(call, 100, 1000);
     const auto cursor = call.request.queryValue("cursor");
     if (cursor) query.after = decodeCursor(*cursor).key;
-    // Whether the guest may see this folder was asked of SQL above; what is in it depends on the owner's seq alone.
-    const std::string key = cacheKey("guest_list", thing.share.owner, thing.ownerSeq,
+    // Whether the guest may see this folder was asked of SQL above; what is in it depends on the owner's revision
+    // alone.
+    const std::string key = cacheKey("guest_list", thing.share.owner, thing.ownerRevision,
                                      {wireId(query.folder), std::to_string(query.limit), cursor.value_or("")});
     const auto answer = services.cache.getOrMake(key, [&] {
         const catalog::Page page = services.catalog.tree.list(thing.share.owner, query);

@@ -1,4 +1,4 @@
-// Answers that were worked out before. Keys carry the owner's seq, so an entry is never wrong, only unused.
+// Answers that were worked out before. Keys carry the owner's revision, so an entry is never wrong, only unused.
 #pragma once
 
 #include <cstdint>

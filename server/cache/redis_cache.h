@@ -12,9 +12,8 @@ namespace chunkvault::server {
 
 struct RedisCacheSettings {
     worker::RedisAddress address;
-    // Of all keys. It must name the vault and the version of the program: seq and the form of the values mean
-    // something only together with them.
-    std::string prefix = "chunkvault:{vaultless}:cache:";
+    // Of all keys. It must name the cluster and the version of the program, which decides the form of the values.
+    std::string prefix = "chunkvault:{}:cache:";
     std::chrono::seconds timeToLive{3'600};
     std::size_t maxKeyBytes = 1'024;         // longer ones are not kept
     std::size_t maxValueBytes = 512 * 1024;  // larger ones are not kept

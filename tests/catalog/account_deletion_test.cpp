@@ -40,7 +40,7 @@ TEST_P(AccountDeletionTest, NothingOfTheAccountWorksFromTheFirstMoment) {
     ASSERT_TRUE(found);
     EXPECT_EQ(found->state, UserState::deleting);
     EXPECT_EQ(found->reserved, 0);
-    EXPECT_GT(found->seq, before);
+    EXPECT_GT(found->revision.seq, before);
     EXPECT_FALSE(accounts.resolveSession(session));
     EXPECT_FALSE(accounts.resolveApiToken(hash("api")));
     EXPECT_EQ(rows("sessions") + rows("rotated_tokens") + rows("api_tokens"), 0);

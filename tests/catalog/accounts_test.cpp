@@ -236,7 +236,7 @@ TEST_P(AccountsTest, ChangesAreMadeTogetherOrNotAtAll) {
     accounts.change(admin, {});
     EXPECT_EQ(accounts.find(admin)->state, UserState::disabled);
     EXPECT_EQ(accounts.find(admin)->quota, 0);
-    EXPECT_EQ(accounts.find(admin)->seq, after.seq);
+    EXPECT_EQ(accounts.find(admin)->revision.seq, after.revision.seq);
 }
 
 TEST_P(AccountsTest, TheLastActiveAdminStays) {

@@ -300,11 +300,11 @@ TEST_P(ChunksTest, HaveTheirWholeHashVerifiedLater) {
     (void)putAtOnce(alice, "g", "y");
     const auto unverified = chunks.unverifiedContents(ContentId{0}, 10);
     ASSERT_THAT(unverified, SizeIs(1));
-    const std::int64_t seq = accounts.find(alice.id)->seq;
+    const std::int64_t seq = accounts.find(alice.id)->revision.seq;
     chunks.contentVerified(unverified[0].content, ChunkId::of(std::string_view("x")));
     EXPECT_THAT(chunks.unverifiedContents(ContentId{0}, 10), IsEmpty());
     EXPECT_TRUE(tree.get(alice.id, file).sha256Verified);
-    EXPECT_GT(accounts.find(alice.id)->seq, seq) << "lists that were kept show the old state";
+    EXPECT_GT(accounts.find(alice.id)->revision.seq, seq) << "lists that were kept show the old state";
 }
 
 CATALOG_SUITE(ChunksTest);

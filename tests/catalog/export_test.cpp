@@ -126,7 +126,7 @@ TEST_P(ExportTest, EveryRowArrivesAsItIs) {
     // The cluster goes on where the embedded server was, and gives out no id again.
     Accounts moved(cluster, clock());
     const User alice = moved.findForLogin("alice")->user;
-    EXPECT_EQ(alice.seq, accounts.findForLogin("alice")->user.seq);
+    EXPECT_EQ(alice.revision.seq, accounts.findForLogin("alice")->user.revision.seq);
     EXPECT_GT(moved.create({.username = "new", .email = "", .passwordHash = "hash"}).root, alice.root);
     Uploads movedUploads(cluster, clock(), uploadLimits, treeLimits, quota);
     EXPECT_GT(movedUploads.create(alice.id, newUpload(alice, "new", "new", "z")).id, last);

@@ -44,9 +44,9 @@ TEST_P(SessionsTest, ASessionIsItsUserUntilItExpires) {
 
 TEST_P(SessionsTest, TheRequestSeesTheUserAsItIsNow) {
     const SessionId id = open("t0");
-    const auto before = accounts.resolveSession(id)->user.seq;
+    const auto before = accounts.resolveSession(id)->user.revision.seq;
     folder(root, "new");
-    EXPECT_EQ(accounts.resolveSession(id)->user.seq, before + 1);
+    EXPECT_EQ(accounts.resolveSession(id)->user.revision.seq, before + 1);
     accounts.change(user, {.role = Role::admin});
     EXPECT_EQ(accounts.resolveSession(id)->user.role, Role::admin);
 }

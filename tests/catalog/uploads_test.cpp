@@ -31,7 +31,7 @@ TEST_P(UploadsTest, BecomeAFileWhenCommitted) {
     sendAll(upload.id, content);
     EXPECT_EQ(uploads.get(upload.id, true).chunksStored, 3);
     EXPECT_EQ(uploads.get(upload.id, true).bytesStored, 250);
-    const std::int64_t seqBefore = accounts.find(alice.id)->seq;
+    const std::int64_t seqBefore = accounts.find(alice.id)->revision.seq;
 
     const CommittedFile file = uploads.commit(upload.id, rootOfText(content), ChunkId::of(content));
     EXPECT_EQ(file.entry.id, upload.file);
@@ -45,7 +45,7 @@ TEST_P(UploadsTest, BecomeAFileWhenCommitted) {
     const User after = *accounts.find(alice.id);
     EXPECT_EQ(after.used, 250);
     EXPECT_EQ(after.reserved, 0);
-    EXPECT_GT(after.seq, seqBefore);
+    EXPECT_GT(after.revision.seq, seqBefore);
 }
 
 TEST_P(UploadsTest, AreFoundAgainByTheirKey) {

@@ -523,12 +523,16 @@ def test_an_old_database_on_full_stores_collects_nothing_until_an_admin_allows_i
     cluster = own_cluster
     with under_load(cluster) as checker:
         pass
+    alice = new_user(cluster)
     dump = cluster.folder / "dump"
     dumped = subprocess.run([*cluster.postgres.client_command("pg_dump"), "-Fc", "-f", dump], capture_output=True)
     assert dumped.returncode == 0, dumped.stderr
     old = chunk_files(cluster)
     with under_load(cluster):  # of whose files the dump knows nothing
         pass
+    alice.upload_multipart("gone", b"of the state that is gone")
+    page = alice.get("/files")
+    assert [item["filename"] for item in page.json()["items"]] == ["gone"]
     files = chunk_files(cluster)
     assert len(files) > len(old)
     assert not cluster.admin().get("/admin/collection").json()["held"]
@@ -542,6 +546,10 @@ def test_an_old_database_on_full_stores_collects_nothing_until_an_admin_allows_i
     for server in range(len(cluster.servers)):
         collection = cluster.until(lambda: held(cluster, server), "collection that is held")
         assert "put back to an earlier state" in collection["reason"] and collection["since"]
+    alice.upload_multipart("new", b"of the state of now")
+    for server in range(len(cluster.servers)):
+        answer = at(alice, cluster, server).get("/files", headers={"If-None-Match": page.headers["ETag"]})
+        assert [item["filename"] for item in answer.json()["items"]] == ["new"], "as many changes, but others"
     for name, report in every_sweep(cluster).items():
         assert report["changed"] == 0, (name, report)
         if name in ("orphans", "unreferenced", "surplus", "rebalance", "store_trash"):
