@@ -187,11 +187,11 @@ int run(const process::Config& config) {
                  if (fault == ReplicaFault::silent) return;
                  badReplicas.Increment();
                  try {
-                     // One bad copy casts doubt on the others.
-                     if (const auto row = catalog.chunks.replicaBad(id, store))
+                     // The store itself is asked what it has: it may have gone wrong on the way, or here.
+                     if (const auto row = catalog.chunks.find(id))
                          queue->post({worker::JobKind::verifyChunk, catalog::valueOf(*row)});
                  } catch (const Error& error) {
-                     log.write(Level::error, "bad_replica_not_recorded", {{"what", error.what()}});
+                     log.write(Level::error, "bad_replica_not_verified", {{"what", error.what()}});
                  }
              },
          .onStoreError =

@@ -111,13 +111,13 @@ std::vector<Store> Chunks::stores(bool countReplicas) {
 std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOffset, int limit) {
     // From the chunk on that contains fromOffset: the last that begins at or before it.
     static const std::string sql =
-        "SELECT cc.idx, cc.byte_offset, cc.length, k.id, k.hash, k.generation, r.store_id"
+        "SELECT cc.idx, cc.byte_offset, cc.length, k.id, k.hash, k.generation, r.store_id, r.state"
         " FROM (SELECT idx, byte_offset, length, chunk_id FROM content_chunks WHERE content_id = $1"
         "       AND byte_offset >= (SELECT MAX(byte_offset) FROM content_chunks WHERE content_id = $1 AND byte_offset "
         "<= $2)"
         "       AND byte_offset + length > $2 ORDER BY byte_offset LIMIT $3) cc"
         " JOIN chunks k ON k.id = cc.chunk_id"
-        " LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good' AND EXISTS ("
+        " LEFT JOIN replicas r ON r.chunk_id = k.id AND EXISTS ("
         "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " +
         std::string(liveStates) +
         ")"
@@ -133,8 +133,11 @@ std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOff
                                   row.id<ChunkRow>(3),
                                   row.digest(4),
                                   row.integer(5),
+                                  {},
                                   {}});
-            if (!row.isNull(6)) chunks.back().stores.push_back(row.id<StoreRow>(6));
+            if (row.isNull(6)) return;
+            ContentChunk& chunk = chunks.back();
+            (row.text(7) == "good" ? chunk.stores : chunk.doubtful).push_back(row.id<StoreRow>(6));
         });
     });
     return chunks;
@@ -173,20 +176,19 @@ void Chunks::replicaBad(ChunkRow chunk, StoreRow store) {
     });
 }
 
-std::optional<ChunkRow> Chunks::replicaBad(const ChunkId& chunk, StoreRow store) {
-    std::optional<ChunkRow> row;
-    database_.read([&](Session& session) {
-        session.query("SELECT id FROM chunks WHERE hash = $1", {chunk},
-                      [&](const Row& found) { row = found.id<ChunkRow>(0); });
-    });
-    if (row) replicaBad(*row, store);
-    return row;
-}
-
 void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
     database_.write([&](Session& session) {
         session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
     });
+}
+
+std::optional<ChunkRow> Chunks::find(const ChunkId& id) {
+    std::optional<ChunkRow> found;
+    database_.read([&](Session& session) {
+        session.query("SELECT id FROM chunks WHERE hash = $1", {id},
+                      [&](const Row& row) { found = row.id<ChunkRow>(0); });
+    });
+    return found;
 }
 
 std::optional<ChunkAudit> Chunks::audit(ChunkRow chunk) {

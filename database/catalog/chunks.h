@@ -87,10 +87,11 @@ class Chunks {
 
     // Nothing happens when the chunk's generation is not this one any more.
     void replicaGood(ChunkRow chunk, StoreRow store, Generation generation);
+    // For who has seen that the store itself finds it bad or missing: what goes wrong on the way says nothing of it.
     void replicaBad(ChunkRow chunk, StoreRow store);
-    // The same for a reader, which knows the hash: the chunk, nullopt when it has no row.
-    std::optional<ChunkRow> replicaBad(const ChunkId& chunk, StoreRow store);
     void replicaRemoved(ChunkRow chunk, StoreRow store);
+    // nullopt: no chunk has this hash.
+    [[nodiscard]] std::optional<ChunkRow> find(const ChunkId& id);
     [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
     // Chunks with ids after the given one, in order, at most limit: a window of a sweep over all.
     [[nodiscard]] std::vector<ChunkAudit> auditAfter(ChunkRow after, int limit);

@@ -121,7 +121,7 @@ struct Version {
 
 enum class OnConflict { version, keepBoth, fail };
 
-// One chunk of a content, with the stores that are live and hold a good copy.
+// One chunk of a content, with the live stores that hold it.
 struct ContentChunk {
     std::int64_t index;
     std::int64_t offset;  // bytes from the start of the content
@@ -129,7 +129,8 @@ struct ContentChunk {
     ChunkRow row;
     ChunkId id;
     Generation generation;
-    std::vector<StoreRow> stores;
+    std::vector<StoreRow> stores;    // a good copy
+    std::vector<StoreRow> doubtful;  // one that was found bad: to be tried when no other is left
 };
 
 enum class StoreState { joining, up, suspect, down, draining, drained, removed };

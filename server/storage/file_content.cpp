@@ -67,8 +67,9 @@ FileContent::Reader::Read FileContent::Reader::readFrom(const catalog::ContentCh
                                                         std::optional<ChunkBuffer> buffer) const {
     const auto size = static_cast<std::size_t>(part.length);
     const auto begin = std::chrono::steady_clock::now();
-    Chunk chunk = buffer ? home_.stores_.get(part.id, size, part.stores, home_.buffers_, std::move(*buffer))
-                         : home_.stores_.get(part.id, size, part.stores, home_.buffers_);
+    Chunk chunk = buffer
+                      ? home_.stores_.get(part.id, size, part.stores, home_.buffers_, std::move(*buffer), part.doubtful)
+                      : home_.stores_.get(part.id, size, part.stores, home_.buffers_, part.doubtful);
     return {std::move(chunk), std::chrono::steady_clock::now() - begin};
 }
 

@@ -349,40 +349,45 @@ std::vector<std::vector<StoreRow>> ReplicatedChunkStore::putAll(std::span<const 
 }
 
 Chunk ReplicatedChunkStore::get(const ChunkId& id, std::size_t size, std::span<const StoreRow> holders,
-                                ChunkBuffers& buffers) {
-    return read(id, size, holders, buffers, std::nullopt, true);
+                                ChunkBuffers& buffers, std::span<const StoreRow> doubtful) {
+    return read(id, size, holders, doubtful, buffers, std::nullopt, true);
 }
 
 Chunk ReplicatedChunkStore::get(const ChunkId& id, std::size_t size, std::span<const StoreRow> holders,
-                                ChunkBuffers& buffers, ChunkBuffer buffer) {
-    return read(id, size, holders, buffers, std::move(buffer), false);
+                                ChunkBuffers& buffers, ChunkBuffer buffer, std::span<const StoreRow> doubtful) {
+    return read(id, size, holders, doubtful, buffers, std::move(buffer), false);
 }
 
 Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<const StoreRow> holders,
-                                 ChunkBuffers& buffers, std::optional<ChunkBuffer> buffer, bool mayWait) {
+                                 std::span<const StoreRow> doubtful, ChunkBuffers& buffers,
+                                 std::optional<ChunkBuffer> buffer, bool mayWait) {
     const auto all = members();
     struct Holder {
         const Member* member;
+        bool doubtful;
         bool silent;
         std::size_t load;
         std::size_t turn;
     };
     std::vector<Holder> order;
     const std::size_t turn = turn_++;
-    for (std::size_t i = 0; i < holders.size(); ++i)
-        if (const Member* member = memberOf(*all, holders[i]))
-            order.push_back({member, member->reads->stuck() || !member->replica.answers, member->reads->load(),
-                             (i + turn) % holders.size()});
-    std::sort(order.begin(), order.end(), [](const Holder& a, const Holder& b) {
-        return std::tie(a.silent, a.load, a.turn) < std::tie(b.silent, b.load, b.turn);
-    });
-
+    const auto add = [&](std::span<const StoreRow> stores, bool areDoubtful) {
+        for (std::size_t i = 0; i < stores.size(); ++i)
+            if (const Member* member = memberOf(*all, stores[i]))
+                order.push_back({member, areDoubtful, member->reads->stuck() || !member->replica.answers,
+                                 member->reads->load(), (i + turn) % stores.size()});
+    };
+    add(holders, false);
     bool mayBeGood = order.size() < holders.size();  // on a store that is not live
     bool damaged = false;
-    const auto report = [&](StoreRow store, ReplicaFault fault) {
+    add(doubtful, true);
+    std::sort(order.begin(), order.end(), [](const Holder& a, const Holder& b) {
+        return std::tie(a.doubtful, a.silent, a.load, a.turn) < std::tie(b.doubtful, b.silent, b.load, b.turn);
+    });
+    const auto report = [&](const Holder& holder, ReplicaFault fault) {
         mayBeGood = mayBeGood || fault == ReplicaFault::silent;
         damaged = damaged || fault == ReplicaFault::corrupt || fault == ReplicaFault::unreadable;
-        if (events_.onBadReplica) events_.onBadReplica(id, store, fault);
+        if (!holder.doubtful && events_.onBadReplica) events_.onBadReplica(id, holder.member->replica.store, fault);
     };
 
     Calls<ReadAnswer> calls;
@@ -415,18 +420,18 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
             more = begin();
         } else if (answer->chunk) {
             for (std::size_t call = 0; call < answer->call; ++call)
-                if (!calls.answered(call)) report(order[call].member->replica.store, ReplicaFault::silent);
+                if (!calls.answered(call)) report(order[call], ReplicaFault::silent);
             return *answer->chunk;
         } else {
-            report(order[answer->call].member->replica.store, faultOf(*answer->error));
+            report(order[answer->call], faultOf(*answer->error));
             more = begin();
             reading = calls.outstanding() > 0;
         }
     }
     for (std::size_t call = 0; call < begun; ++call)
-        if (!calls.answered(call)) report(order[call].member->replica.store, ReplicaFault::silent);
+        if (!calls.answered(call)) report(order[call], ReplicaFault::silent);
     const std::string detail = "chunk " + id.toHex() + ": no good copy on " + std::to_string(begun) + " of " +
-                               std::to_string(holders.size()) + " stores";
+                               std::to_string(holders.size() + doubtful.size()) + " stores";
     if (mayBeGood || begun < order.size())
         throw Error(ErrorCode::unavailable, "Part of the content is unavailable now. Try again later.", detail)
             .retryAfter(10);

@@ -59,7 +59,7 @@ class ReplicatedChunkStore {
   public:
     // Called on the threads of the calls below, before these return; several at once. They must not throw.
     struct Events {
-        // A copy that was read from, or ought to have been.
+        // A copy of a holder that was read from, or ought to have been.
         std::function<void(const ChunkId&, catalog::StoreRow, ReplicaFault)> onBadReplica;
         // A put or remove that a store refused, or did not answer in time (unavailable).
         std::function<void(catalog::StoreRow, const Error&)> onStoreError;
@@ -84,15 +84,17 @@ class ReplicatedChunkStore {
     std::vector<std::vector<catalog::StoreRow>> putAll(std::span<const PutItem> items);
 
     // A verified chunk from one of holders, the stores that have it according to the catalog: the least busy first,
-    // then the next where a copy is bad or silent. Throws chunkCorrupt or chunkMissing when no copy is good,
+    // then the next where a copy is bad or silent; doubtful ones, whose copy was found bad once, only when no other is
+    // left. Throws chunkCorrupt or chunkMissing when no copy is good,
     // unavailable when one may be, on a store that is not live or does not answer, or when memory is short. The caller
     // holds no chunk buffer.
     [[nodiscard]] Chunk get(const ChunkId& id, std::size_t size, std::span<const catalog::StoreRow> holders,
-                            ChunkBuffers& buffers);
+                            ChunkBuffers& buffers, std::span<const catalog::StoreRow> doubtful = {});
     // The same with a buffer that the caller has taken with tryAcquire, to read ahead. Further tries, after a bad copy,
     // do not wait for memory: unavailable.
     [[nodiscard]] Chunk get(const ChunkId& id, std::size_t size, std::span<const catalog::StoreRow> holders,
-                            ChunkBuffers& buffers, ChunkBuffer buffer);
+                            ChunkBuffers& buffers, ChunkBuffer buffer,
+                            std::span<const catalog::StoreRow> doubtful = {});
 
     // Removes the copies of holders as ChunkStore::remove. Gives the stores that do not offer it any more; one that
     // kept it as newer, is not live, or failed, is not among them.
@@ -111,7 +113,8 @@ class ReplicatedChunkStore {
 
     [[nodiscard]] std::shared_ptr<const Members> members() const;
     [[nodiscard]] Chunk read(const ChunkId& id, std::size_t size, std::span<const catalog::StoreRow> holders,
-                             ChunkBuffers& buffers, std::optional<ChunkBuffer> buffer, bool mayWait);
+                             std::span<const catalog::StoreRow> doubtful, ChunkBuffers& buffers,
+                             std::optional<ChunkBuffer> buffer, bool mayWait);
 
     const ReplicationLimits limits_;
     const Events events_;

@@ -21,6 +21,7 @@ void throwDiskError(int errnoValue, std::string_view operation, std::string_view
         case ESHUTDOWN:
         case EMFILE:
         case ENFILE:
+        case ENOMEM:
             throw Error(ErrorCode::unavailable, "The storage cannot be used now. Try again later.", detail)
                 .retryAfter(10);
         default: throw Error(ErrorCode::internal, "The storage failed.", detail);

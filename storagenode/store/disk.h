@@ -25,8 +25,9 @@ struct DiskSpace {
     std::uint64_t freeBytes;  // what this process may still use
 };
 
-// Throws, as the Error that errno calls for: storageFull (ENOSPC, EDQUOT), unavailable (the disk is gone or read-only),
-// internal (the rest). What was tried, on which path, and the system's text are its private detail.
+// Throws, as the Error that errno calls for: storageFull (ENOSPC, EDQUOT), unavailable (the disk is gone or read-only,
+// or this process is short of memory or descriptors), internal (the rest). What was tried, on which path, and the
+// system's text are its private detail.
 [[noreturn]] void throwDiskError(int errnoValue, std::string_view operation, std::string_view path);
 
 // An open file; the destructor closes it. For one thread at a time. Every call throws as throwDiskError.

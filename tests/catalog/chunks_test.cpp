@@ -44,7 +44,12 @@ TEST_P(ChunksTest, LayOutAContentFromAnyOffset) {
     EXPECT_THAT(offsets(330, 10), IsEmpty());
     EXPECT_THAT(offsets(1'000'000, 10), IsEmpty());
     chunks.setStoreState(stores[1], StoreState::down);
-    EXPECT_THAT(chunks.layout(*file.entry.content, 0, 1)[0].stores, UnorderedElementsAre(stores[0], stores[2]));
+    const ContentChunk first = chunks.layout(*file.entry.content, 0, 1)[0];
+    EXPECT_THAT(first.stores, UnorderedElementsAre(stores[0], stores[2]));
+    EXPECT_THAT(first.doubtful, IsEmpty());
+    for (const StoreRow store : {stores[1], stores[2]}) chunks.replicaBad(first.row, store);
+    EXPECT_THAT(chunks.layout(*file.entry.content, 0, 1)[0].stores, ElementsAre(stores[0]));
+    EXPECT_THAT(chunks.layout(*file.entry.content, 0, 1)[0].doubtful, ElementsAre(stores[2]));
 }
 
 TEST_P(ChunksTest, TellHowSafeAContentIs) {
@@ -92,7 +97,9 @@ TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {
     EXPECT_THAT(audit.bad, ElementsAre(stores[0]));
     EXPECT_THAT(audit.others, ElementsAre(stores[1]));
     EXPECT_EQ(chunks.totals().underReplicated, 1);
-    EXPECT_EQ(chunks.replicaBad(before.id, stores[2]), before.row);
+    EXPECT_EQ(chunks.find(before.id), before.row);
+    EXPECT_EQ(chunks.find(ChunkId::of(std::string_view("y"))), std::nullopt);
+    chunks.replicaBad(before.row, stores[2]);
     EXPECT_EQ(chunks.totals().missing, 1);
     chunks.replicaGood(before.row, stores[2], before.generation);
     EXPECT_EQ(chunks.totals().missing, 0);

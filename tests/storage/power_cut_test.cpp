@@ -441,6 +441,26 @@ TEST(FullDisk, RefusesWritesAndGoesOnReadingUntilThereIsRoomAgain) {
     store->put(chunkOf(std::string(3000, 'Z')), 1);
 }
 
+TEST(FailingDisk, MakesACopyBadOnlyWhenItIsTheDisksFault) {
+    SimulatedDisk disk;
+    (void)DiskChunkStore::format(*disk.mount(), "vault", "node1");
+    const auto store = DiskChunkStore::open(disk.mount(), "vault", 0);
+    const Chunk chunk = chunkOf("kept");
+    store->put(chunk, 1);
+    for (const DiskCall failing : {DiskCall::open, DiskCall::read})
+        for (const int errnoValue : {ENOMEM, EMFILE, ENFILE, EIO}) {
+            disk.direct([&](DiskCall call, const std::string&) {
+                return call == failing ? Outcome{Outcome::fails, errnoValue} : Outcome{};
+            });
+            std::optional<CopyState> state;
+            const auto thrown = codeOf([&] { state = store->check(chunk.id(), chunk.size()); });
+            disk.direct(nullptr);
+            if (errnoValue == EIO) EXPECT_EQ(state, CopyState::bad);
+            else EXPECT_EQ(thrown, ErrorCode::unavailable) << nameOf(failing) << ' ' << errnoValue;
+        }
+    EXPECT_EQ(store->check(chunk.id(), chunk.size()), CopyState::good);
+}
+
 class SimulatedUnderTest final : public test::StoreUnderTest {
   public:
     SimulatedUnderTest() {

@@ -273,6 +273,23 @@ TEST_F(ReplicatedChunkStoreTest, ReadsPastBadCopiesAndReportsThem) {
     EXPECT_THAT(faults_, ElementsAre(std::pair(one, ReplicaFault::silent), std::pair(two, ReplicaFault::unreadable)));
 }
 
+TEST_F(ReplicatedChunkStoreTest, ReadsWhatWasCalledBadWhenNoOtherCopyIsLeft) {
+    const Chunk chunk = chunkOf("wanted");
+    const auto get = [&](const std::vector<StoreRow>& holders, const std::vector<StoreRow>& doubtful) {
+        return test::textOf(replicated_->get(chunk.id(), chunk.size(), holders, test::testBuffers(), doubtful));
+    };
+    fake(one).set(chunk.id(), "wrong!");
+    for (const StoreRow store : {two, three}) fake(store).set(chunk.id(), "wanted");
+    EXPECT_EQ(get({}, {one, two}), "wanted");
+    EXPECT_EQ(get({one}, {two}), "wanted");
+    EXPECT_THAT(faults_, ElementsAre(std::pair(one, ReplicaFault::corrupt)));
+    const int before = fake(two).calls();
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(get({three}, {one, two}), "wanted");
+    EXPECT_EQ(fake(two).calls(), before);
+    EXPECT_EQ(codeOf([&] { (void)get({}, {one}); }), ErrorCode::chunkCorrupt);
+    EXPECT_EQ(codeOf([&] { (void)get({}, {one, StoreRow{77}}); }), ErrorCode::chunkCorrupt);
+}
+
 TEST_F(ReplicatedChunkStoreTest, SaysWhyNoCopyIsGood) {
     const Chunk chunk = chunkOf("wanted");
     const auto code = [&](const std::vector<StoreRow>& holders) { return codeOf([&] { (void)read(chunk, holders); }); };

@@ -1,10 +1,11 @@
-"""A TCP proxy on loopback that counts, cuts and stalls what passes: the bad network of the resume tests."""
+"""A TCP proxy on loopback that counts, cuts, stalls and garbles what passes: the bad network of the tests."""
 
 import socket
 import struct
 import threading
 
 UP, DOWN = "up", "down"  # client to server, server to client
+LARGE = 4096  # bytes
 
 
 class Proxy:
@@ -17,6 +18,7 @@ class Proxy:
         self._bytes = {UP: 0, DOWN: 0}
         self._allowed = {UP: None, DOWN: None}  # how many more bytes may pass; None: any number
         self._stalled = False
+        self._garbling = False
         self._refusing = False
         self._sockets = set()
         self._threads = []
@@ -48,9 +50,9 @@ class Proxy:
             self._cut_locked()
 
     def open(self):
-        """Ends a cut and a stall."""
+        """Ends a cut, a stall and garbling."""
         with self._changed:
-            self._refusing = self._stalled = False
+            self._refusing = self._stalled = self._garbling = False
             self._allowed = {UP: None, DOWN: None}
             self._changed.notify_all()
 
@@ -58,6 +60,11 @@ class Proxy:
         """Keeps every connection open and passes nothing on, until open()."""
         with self._changed:
             self._stalled = True
+
+    def garble(self):
+        """Changes a bit of each large piece that goes to the client, until open(): of contents, not of short answers."""
+        with self._changed:
+            self._garbling = True
 
     def wait_until_cut(self, timeout_s=60):
         with self._changed:
@@ -129,6 +136,8 @@ class Proxy:
                 elif allowed is not None:
                     self._allowed[direction] -= len(data)
                 self._bytes[direction] += len(data)
+                if self._garbling and direction == DOWN and len(data) > LARGE:
+                    data = data[:-1] + bytes([data[-1] ^ 1])
             try:
                 if data:
                     target.sendall(data)

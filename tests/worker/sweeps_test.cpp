@@ -79,6 +79,7 @@ class SweepsTest : public catalog::VaultTest {
         }
         return put(user, name, text);
     }
+    [[nodiscard]] ChunkRow rowOf(const std::string& text) { return chunks.find(ChunkId::of(text)).value(); }
     std::filesystem::path copyOf(const std::string& text, std::size_t store) {
         const std::string hex = ChunkId::of(text).toHex();
         return disks_.path() / live[store].zone / "chunks" / hex.substr(0, 2) / hex;
@@ -139,7 +140,7 @@ TEST_P(SweepsTest, MakeALostCopyAgain) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     std::filesystem::remove(copyOf("hello", 1));
-    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    chunks.replicaBad(rowOf("hello"), stores[1]);
     EXPECT_EQ(sweeps.underReplicated().changed, 1);
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
     EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
@@ -162,18 +163,12 @@ TEST_P(SweepsTest, FindAFlippedByteByScrubbingAndReplaceIt) {
     EXPECT_EQ(sweeps.scrub().examined, 0) << "all were verified now";
 }
 
-TEST_P(SweepsTest, RepairFromTheOnlyGoodCopy) {
+TEST_P(SweepsTest, RepairFromTheOnlyGoodCopyThoughItWasCalledBad) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     flip("hello", 0);
     flip("hello", 1);
-    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[2]);
-    (void)sweeps.underReplicated();
-    // Both supposed sources turn out bad, and the one that was called bad is the only good one: nothing to copy from is
-    // known, and nothing is deleted.
-    EXPECT_THAT(work(), ElementsAre(RepairOutcome::noSource));
-    EXPECT_TRUE(live[2].store->has(ChunkId::of(std::string_view("hello"))));
-    chunks.replicaGood(chunks.auditAfter(ChunkRow{0}, 1)[0].row, stores[2], 1);
+    chunks.replicaBad(rowOf("hello"), stores[2]);
     (void)sweeps.underReplicated();
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
     for (const LiveStore& store : live)
@@ -184,10 +179,78 @@ TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     live[1].acceptsNewChunks = false;
-    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    std::filesystem::remove(copyOf("hello", 1));
+    chunks.replicaBad(rowOf("hello"), stores[1]);
     (void)sweeps.underReplicated();
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::noTarget));
     EXPECT_EQ(chunks.auditAfter(ChunkRow{0}, 1)[0].good.size(), 2u);
+}
+
+TEST_P(SweepsTest, CountACopyAgainThatWasCalledBadButIsWhole) {
+    const auto alice = makeUser("alice");
+    const auto content = *keep(alice, "f", "hello").entry.content;
+    live[1].acceptsNewChunks = false;  // what lies there already needs no room
+    chunks.replicaBad(rowOf("hello"), stores[1]);
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_EQ(chunks.safety(content).copiesPresent, 3);
+
+    for (const StoreRow store : stores) chunks.replicaBad(rowOf("hello"), store);
+    queue.post({JobKind::verifyChunk, catalog::valueOf(rowOf("hello"))});
+    (void)work();
+    EXPECT_EQ(chunks.safety(content).copiesPresent, 3) << "none was called good, and all were";
+}
+
+TEST_P(SweepsTest, PutACopyThatWasCalledBadBeforeItCountsAgain) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    for (const StoreRow store : stores) chunks.replicaBad(rowOf("hello"), store);
+    // A removal that was decided at generation 2 may still be on its way.
+    database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 3"); });
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    for (const LiveStore& store : live) EXPECT_FALSE(store.store->remove(ChunkId::of(std::string_view("hello")), 2));
+}
+
+// A store that is read from over a line that changes bytes; what it says itself is right.
+class Garbled final : public MaintainedStore {
+  public:
+    explicit Garbled(std::shared_ptr<MaintainedStore> store) : store_(std::move(store)) {}
+    void put(const Chunk& chunk, Generation generation) override { store_->put(chunk, generation); }
+    void putAll(std::span<const PutItem> items) override { store_->putAll(items); }
+    Chunk get(const ChunkId&, std::size_t, ChunkBuffer) override {
+        throw Error(ErrorCode::chunkCorrupt, "its hash is another");
+    }
+    bool has(const ChunkId& id) override { return store_->has(id); }
+    bool remove(const ChunkId& id, Generation generation) override { return store_->remove(id, generation); }
+    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override {
+        return store_->removeOrphan(id, generation, putBefore);
+    }
+    CopyState check(const ChunkId& id, std::uint64_t size) override { return store_->check(id, size); }
+    bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
+    std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override {
+        return store_->list(firstByte, putBefore);
+    }
+    FileTotals purgeTrash(Timestamp removedBefore) override { return store_->purgeTrash(removedBefore); }
+
+  private:
+    const std::shared_ptr<MaintainedStore> store_;
+};
+
+TEST_P(SweepsTest, CallNoCopyBadForWhatHappenedOnTheWay) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    std::filesystem::remove(copyOf("hello", 0));
+    for (LiveStore& store : live) store.store = std::make_shared<Garbled>(store.store);
+    (void)sweeps.contents();
+    const auto content = static_cast<catalog::ContentId>(std::exchange(queue.jobs, {}).at(0).id);
+    const auto lives = [&] { return live; };
+    EXPECT_EQ(catalog::errorOf([&] { verifyContent(catalogOf.chunks, lives, buffers, content); }),
+              ErrorCode::chunkCorrupt);
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, ElementsAre(stores[1], stores[2]));
+    (void)sweeps.underReplicated();
+    EXPECT_EQ(catalog::errorOf([&] { (void)work(); }), ErrorCode::chunkCorrupt);
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, ElementsAre(stores[1], stores[2]));
 }
 
 TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {

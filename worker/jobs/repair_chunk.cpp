@@ -29,13 +29,18 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     const std::vector<LiveStore> stores = stores_();
     CopyCount count = countCopies(audit->good, stores);
     if (!lacksCopies(count, replicationFactor_) && audit->bad.empty()) return RepairOutcome::nothingToDo;
-    const auto source = readGood(*audit, stores);
+    // Put anew like a missing one, which costs no room: durable, and at a generation that no removal on its way takes.
+    std::vector<const LiveStore*> targets = wholeAmongBad(*audit, stores);
+    const std::size_t whole = targets.size();
+    const auto source = readGood(*audit, stores, targets);
     if (!source) return RepairOutcome::noSource;
     count = countCopies(audit->good, stores);
 
     std::optional<Error> failure;
-    for (const LiveStore* target : placementOf(audit->id, stores)) {
-        if (!lacksCopies(count, replicationFactor_)) break;
+    for (const LiveStore* target : placementOf(audit->id, stores)) targets.push_back(target);
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        const LiveStore* const target = targets[i];
+        if (i >= whole && !lacksCopies(count, replicationFactor_)) break;
         if (holds(audit->good, target->row)) continue;
         repairs_.take(audit->size);
         try {
@@ -70,7 +75,7 @@ bool ChunkRepair::rebalance(catalog::ChunkRow row) {
     std::optional<Chunk> source;
     for (const LiveStore* target : order) {
         if (holds(audit->good, target->row)) continue;
-        if (!source) source = readGood(*audit, stores);
+        if (!source) source = readGood(*audit, stores, {});
         if (!source) return false;
         moves_.take(audit->size);
         target->store->put(*source, audit->generation);
@@ -129,9 +134,34 @@ bool ChunkRepair::verify(catalog::ChunkRow row) {
     return allGood;
 }
 
-std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores) {
+std::vector<const LiveStore*> ChunkRepair::wholeAmongBad(const catalog::ChunkAudit& audit,
+                                                         const std::vector<LiveStore>& stores) {
+    std::vector<const LiveStore*> whole;
+    for (const catalog::StoreRow row : audit.bad) {
+        const LiveStore* const store = storeOf(stores, row);
+        if (store == nullptr || !store->answers) continue;
+        try {
+            if (store->store->check(audit.id, static_cast<std::uint64_t>(audit.size)) == CopyState::good)
+                whole.push_back(store);
+        } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a later repair asks again
+        }
+    }
+    return whole;
+}
+
+std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
+                                           const std::vector<const LiveStore*>& lastResort) {
     const auto size = static_cast<std::size_t>(audit.size);
     std::optional<Error> failure;
+    const auto read = [&](const LiveStore& store) { return store.store->get(audit.id, size, buffers_.acquire(size)); };
+    // What went wrong may have done so on the way, or here: the store's own word counts.
+    const auto isBadThere = [&](const Error& error, const LiveStore& store) {
+        try {
+            return error.code() != ErrorCode::unavailable && !isGood(audit, store);
+        } catch (const Error&) {
+            return false;
+        }
+    };
     auto sources = audit.good;
     std::ranges::stable_sort(sources, {}, [&](catalog::StoreRow row) {
         const LiveStore* const store = storeOf(stores, row);
@@ -141,16 +171,21 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
         const LiveStore* const found = storeOf(stores, row);
         if (found == nullptr) continue;
         try {
-            return found->store->get(audit.id, size, buffers_.acquire(size));
+            return read(*found);
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::chunkMissing && error.code() != ErrorCode::chunkCorrupt) {
+            if (!isBadThere(error, *found)) {
                 failure = error;
                 continue;
             }
-            chunks_.replicaBad(audit.row, row);
-            if (error.code() == ErrorCode::chunkCorrupt) (void)found->store->moveAside(audit.id);
             std::erase(audit.good, row);
             audit.bad.push_back(row);
+        }
+    }
+    for (const LiveStore* store : lastResort) {
+        try {
+            return read(*store);
+        } catch (const Error& error) {
+            failure = error;
         }
     }
     if (failure) throw Error(*failure);

@@ -25,7 +25,8 @@ class ChunkRepair {
                 Throttle& moves);
 
     // For each missing copy: reads one verified from a good store, puts it on the next store by placement, records it.
-    // A source that turns out bad is recorded and set aside. Copies on a store that is being drained are sources, but
+    // A source that its store finds bad is recorded and set aside; one that was recorded as bad and is whole counts
+    // again, and is a source too. Copies on a store that is being drained are sources, but
     // not among those that are wanted.
     RepairOutcome repair(catalog::ChunkRow chunk);
 
@@ -40,7 +41,12 @@ class ChunkRepair {
     bool verify(catalog::ChunkRow chunk);
 
   private:
-    [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores);
+    // Of the copies recorded as bad, those that their stores find whole.
+    [[nodiscard]] static std::vector<const LiveStore*> wholeAmongBad(const catalog::ChunkAudit& audit,
+                                                                     const std::vector<LiveStore>& stores);
+    // From a good copy, else from one of lastResort.
+    [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
+                                                const std::vector<const LiveStore*>& lastResort);
     // Reads the copy on its store; a bad one is recorded, and a damaged one set aside.
     [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store);
 

@@ -19,7 +19,8 @@ Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, cons
             return found->store->get(part.id, size, buffers.acquire(size));
         } catch (const Error& error) {
             failure = error;
-            if (error.code() == ErrorCode::chunkMissing || error.code() == ErrorCode::chunkCorrupt)
+            // What went wrong may have done so on the way, or here: the store's own word counts.
+            if (error.code() != ErrorCode::unavailable && found->store->check(part.id, size) != CopyState::good)
                 chunks.replicaBad(part.row, row);
         }
     }
