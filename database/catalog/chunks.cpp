@@ -96,9 +96,9 @@ void Chunks::setStoreState(StoreRow store, StoreState state) {
 }
 
 std::vector<Store> Chunks::stores(bool countReplicas) {
-    static const std::string plain = "SELECT " + std::string(storeColumns) + " FROM stores s ORDER BY s.id",
-                             counted = "SELECT " + std::string(storeColumns) + std::string(storeReplicas) +
-                                       " FROM stores s ORDER BY s.id";
+    static const std::string from = " FROM stores s WHERE s.uuid <> '' ORDER BY s.id",
+                             plain = "SELECT " + std::string(storeColumns) + from,
+                             counted = "SELECT " + std::string(storeColumns) + std::string(storeReplicas) + from;
     std::vector<Store> stores;
     database_.read([&](Session& session) {
         stores.clear();
@@ -163,10 +163,10 @@ void Chunks::replicaGood(ChunkRow chunk, StoreRow store, Generation generation) 
     database_.write([&](Session& session) {
         session.execute(
             "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
-            " SELECT id, CAST($1 AS BIGINT), 'good', CAST($2 AS BIGINT) FROM chunks"
-            " WHERE id = $3 AND generation = $4 AND state = 'live'"
+            " SELECT k.id, s.id, 'good', CAST($1 AS BIGINT) FROM chunks k JOIN stores s ON s.id = $2"
+            " WHERE k.id = $3 AND k.generation = $4 AND k.state = 'live' AND s.state <> 'removed'"
             " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
-            {store, clock_(), chunk, generation});
+            {clock_(), store, chunk, generation});
     });
 }
 

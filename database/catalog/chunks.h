@@ -78,14 +78,14 @@ class Chunks {
     // endpoint) is up at once.
     StoreRow registerStore(const StoreRegistration& store);
     void setStoreState(StoreRow store, StoreState state);
-    // All, removed ones too. Counting their replicas reads all of them.
+    // All, removed ones too, but no disks that were replaced. Counting their replicas reads all of them.
     [[nodiscard]] std::vector<Store> stores(bool countReplicas = true);
 
     // The chunks of a content that overlap [fromOffset, ...), in order, at most limit.
     [[nodiscard]] std::vector<ContentChunk> layout(ContentId content, std::int64_t fromOffset, int limit);
     [[nodiscard]] ContentSafety safety(ContentId content);
 
-    // Nothing happens when the chunk's generation is not this one any more.
+    // Nothing happens when the chunk's generation is not this one any more, or store was removed or replaced.
     void replicaGood(ChunkRow chunk, StoreRow store, Generation generation);
     // For who has seen that the store itself finds it bad or missing: what goes wrong on the way says nothing of it.
     void replicaBad(ChunkRow chunk, StoreRow store);

@@ -215,14 +215,25 @@ void Nodes::remove(StoreRow store) {
             " drain_started_at = NULL, drain_replicas = 0 WHERE id = $2",
             {clock_(), store});
     });
-    // Copies on a store that is removed count for nothing; their rows may go bit by bit.
-    for (std::int64_t gone = 1; gone > 0;)
-        database_.write([&](Session& session) {
-            gone = session.execute(
-                "DELETE FROM replicas WHERE store_id = $1 AND chunk_id IN ("
-                " SELECT chunk_id FROM replicas WHERE store_id = $1 ORDER BY chunk_id LIMIT $2)",
-                {store, replicasAtOnce});
-        });
+    while (forgetVoidCopies(replicasAtOnce) > 0) {
+    }
+}
+
+int Nodes::forgetVoidCopies(int limit) {
+    std::int64_t gone = 0;
+    database_.write([&](Session& session) {
+        gone = 0;
+        std::vector<StoreRow> removed;
+        session.query("SELECT id FROM stores WHERE state = 'removed' ORDER BY id", {},
+                      [&](const Row& row) { removed.push_back(row.id<StoreRow>(0)); });
+        for (const StoreRow store : removed)
+            if (gone < limit)
+                gone += session.execute(
+                    "DELETE FROM replicas WHERE store_id = $1 AND chunk_id IN ("
+                    " SELECT chunk_id FROM replicas WHERE store_id = $1 ORDER BY chunk_id LIMIT $2)",
+                    {store, limit - gone});
+    });
+    return static_cast<int>(gone);
 }
 
 StoreRole Nodes::role(StoreRow store) {

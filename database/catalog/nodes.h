@@ -78,10 +78,10 @@ class Nodes {
     Nodes(Database& database, Clock clock, int replicationFactor);
 
     // One transaction: the row of report.nodeId (new ones are joining), last seen now unless it has a problem; another
-    // storeId than before: an empty disk, its replica rows are void at once. Raises the catalog's seq, and holds
-    // collection when the store has seen a higher one.
-    // Throws conflict when the node was removed; when it was a mount point before, its storeId is another now and it is
-    // none any more (its disk is not mounted); and when storeId belongs to another node. The row stays as it was.
+    // storeId than before: an empty disk, with a row of its own, and what was on the other is void at once. Raises the
+    // catalog's seq, and holds collection when the store has seen a higher one. Throws conflict when the node was
+    // removed; when it was a mount point before, its storeId is another now and it is none any more (its disk is not
+    // mounted); and when storeId belongs to another node. The row stays as it was.
     NodeVerdict report(const NodeReport& report);
     // What report would say of a node that has no marker yet: may it format its folder? Throws conflict as report does.
     void requireMayFormat(std::string_view nodeId, bool mounted);
@@ -100,6 +100,8 @@ class Nodes {
     void drained(StoreRow store);  // the sweep found nothing left on it; nothing happens when a copy is there after all
     // Its copies are forgotten and its reports refused from now on. The caller has made sure that it may go.
     void remove(StoreRow store);
+    // Sweep: the rows of copies on disks that were removed or replaced, which count for nothing; how many were deleted.
+    int forgetVoidCopies(int limit);
     [[nodiscard]] StoreRole role(StoreRow store);
 
     // Files that can be lost, or cannot be read now: with a chunk of at most one good copy on a live store while more

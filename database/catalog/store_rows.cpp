@@ -48,6 +48,23 @@ void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, 
         throw Error(ErrorCode::conflict, name + " kept its chunks on a mounted disk, and its disk is not mounted.");
 }
 
+// Of a disk whose place another one has taken: all that is known of its copies is void at once, also what is recorded
+// late. The row stays behind without node and UUID, until the rows of its copies are gone one after another.
+void leaveBehind(Session& session, StoreRow replaced) {
+    session.execute(
+        "UPDATE stores SET state = 'removed', node_id = '/' || CAST(id AS TEXT), uuid = '', endpoint = '', problem = ''"
+        " WHERE id = $1",
+        {replaced});
+}
+
+// An operator's wish is about the node, whatever disk it has.
+void keepDrain(Session& session, StoreRow store, StoreRow replaced) {
+    session.execute(
+        "UPDATE stores SET drain = o.drain, drain_started_at = o.drain_started_at, drained_at = o.drained_at"
+        " FROM stores o WHERE stores.id = $1 AND o.id = $2",
+        {store, replaced});
+}
+
 StoreState stateAfter(const NodeReport& report, const std::optional<Known>& known, bool reached) {
     const StoreState settled = known ? known->settled : StoreState::up;
     // This process knows what its folders are like: there is nothing to suspect.
@@ -109,7 +126,9 @@ void requireVault(Session& session, Timestamp now) {
 }
 
 RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now) {
-    const auto known = lockKnown(session, report.nodeId);
+    auto known = lockKnown(session, report.nodeId);
+    // The row for which it waited may have been left behind meanwhile, with another in its place.
+    if (!known) known = lockKnown(session, report.nodeId);
     const bool sameStore = known && known->uuid == report.storeId;
     if (known) requireUsable(*known, report.nodeId, sameStore, report.mounted);
     session.query("SELECT node_id FROM stores WHERE uuid = $1 AND node_id <> $2", {report.storeId, report.nodeId},
@@ -122,6 +141,8 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
                                known->state != StoreState::joining && known->state != StoreState::down);
     const StoreState state = stateAfter(report, known, reached);
     RecordedReport recorded{{}, state, !reached && report.problem.empty()};
+    const bool replaced = known && !sameStore;
+    if (replaced) leaveBehind(session, known->row);
     session.query(
         "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at, mounted,"
         " problem, reached, state_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $8)"
@@ -135,7 +156,7 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
         {report.nodeId, report.storeId, report.zone, report.url, textOf(state), report.capacityBytes, report.freeBytes,
          now, report.mounted, report.problem, reached},
         [&](const Row& row) { recorded.row = row.id<StoreRow>(0); });
-    if (known && !sameStore) session.execute("DELETE FROM replicas WHERE store_id = $1", {recorded.row});
+    if (replaced) keepDrain(session, recorded.row, known->row);
     return recorded;
 }
 

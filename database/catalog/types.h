@@ -136,7 +136,7 @@ struct ContentChunk {
 enum class StoreState { joining, up, suspect, down, draining, drained, removed };
 
 struct Store {
-    StoreRow row;
+    StoreRow row;  // of this disk: another one in the same node has another row
     std::string nodeId;
     std::string uuid;  // made when the store was formatted
     std::string zone;

@@ -75,8 +75,9 @@ void recordStored(Session& session, UploadId upload, std::span<const StoredChunk
     static const BatchSql replicas(
         "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
         " WITH w (chunk_id, store_id, generation) AS (VALUES {rows})"
-        " SELECT k.id, w.store_id, 'good', CAST($1 AS BIGINT) FROM w JOIN chunks k ON k.id = w.chunk_id"
-        " AND k.generation = w.generation AND k.state = 'live' WHERE 1 = 1 ORDER BY k.id, w.store_id"
+        " SELECT k.id, s.id, 'good', CAST($1 AS BIGINT) FROM w JOIN chunks k ON k.id = w.chunk_id"
+        " AND k.generation = w.generation AND k.state = 'live'"
+        " JOIN stores s ON s.id = w.store_id AND s.state <> 'removed' WHERE 1 = 1 ORDER BY k.id, s.id"
         " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
         1, 3);
     static const BatchSql stored(

@@ -16,7 +16,7 @@ namespace chunkvault::catalog {
                                                  std::span<const DeclaredChunk> chunks, Timestamp now);
 
 // Replica rows, and the chunks are stored. One that was collected meanwhile, because its index was pinned with another
-// one, has a later generation or no row: nothing is recorded then.
+// one, has a later generation or no row: nothing is recorded then, as of a copy on a disk that was replaced meanwhile.
 void recordStored(Session& session, UploadId upload, std::span<const StoredChunk> chunks, Timestamp now);
 
 // Pins as stored those chunks that are one of owner's or stored in this upload, with writeQuorum copies on live stores.

@@ -73,8 +73,9 @@ TEST_P(ChunksTest, VoidTheReplicasOfAnEmptyDisk) {
     (void)put(alice, "f", "x");
     EXPECT_EQ(chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900}), stores[0]);
     EXPECT_THAT(only().good, SizeIs(3));
-    EXPECT_EQ(chunks.registerStore({"a", "another", "a", "", 1000, 900}), stores[0]);
+    EXPECT_NE(chunks.registerStore({"a", "another", "a", "", 1000, 900}), stores[0]);
     EXPECT_THAT(only().good, UnorderedElementsAre(stores[1], stores[2]));
+    EXPECT_THAT(chunks.stores(), SizeIs(3));
 }
 
 TEST_P(ChunksTest, LeaveADrainingStoreDrainingWhenItRegistersAgain) {

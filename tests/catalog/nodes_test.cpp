@@ -158,16 +158,58 @@ TEST_P(NodesTest, ANewUrlHasToBeReachedWhileTheCopiesStillCount) {
 
 TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
     stores.push_back(join("n"));
-    (void)put(makeUser("alice"), "f", "x");
-    EXPECT_EQ(nodes.find("n")->replicas, 1);
+    const User alice = makeUser("alice");
+    for (int i = 0; i < 3; ++i) (void)put(alice, "f" + std::to_string(i), "text " + std::to_string(i));
+    EXPECT_EQ(nodes.find("n")->replicas, 3);
     NodeReport report = reportOf("n");
     report.storeId = "of the new disk";
     const NodeVerdict verdict = nodes.report(report);
-    EXPECT_EQ(verdict.row, stores[3]);
     EXPECT_EQ(verdict.state, StoreState::joining);
     EXPECT_TRUE(verdict.mustBeReached);
+    EXPECT_EQ(nodes.report(report).row, verdict.row);
+    EXPECT_EQ(nodes.find("n")->row, verdict.row);
     EXPECT_EQ(nodes.find("n")->replicas, 0);
+    EXPECT_THAT(chunks.stores(), SizeIs(4));
     EXPECT_THAT(chunks.audit(rows()[0])->good, UnorderedElementsAre(stores[0], stores[1], stores[2]));
+
+    EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 12) << "their rows are deleted bit by bit";
+    EXPECT_EQ(nodes.forgetVoidCopies(2), 2);
+    EXPECT_EQ(nodes.forgetVoidCopies(2), 1);
+    EXPECT_EQ(nodes.forgetVoidCopies(2), 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 9);
+
+    EXPECT_EQ(beat("n").state, StoreState::joining) << "and the old disk is new when it comes back";
+    EXPECT_EQ(nodes.find("n")->replicas, 0);
+}
+
+TEST_P(NodesTest, ACopyThatWasPutOnADiskCountsForThatDiskOnly) {
+    stores.push_back(join("n"));
+    const User alice = makeUser("alice");
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "f", "x"));
+    const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
+    NodeReport report = reportOf("n");
+    report.storeId = "of the new disk";
+    const StoreRow now = nodes.report(report).row;
+    nodes.reached(now);
+    // The puts were answered before; they are recorded after.
+    uploads.stored(upload.id, {0, pinned.row, pinned.generation, stores});
+    EXPECT_THAT(chunks.audit(pinned.row)->good, UnorderedElementsAre(stores[0], stores[1], stores[2]));
+    chunks.replicaGood(pinned.row, stores[3], pinned.generation);
+    EXPECT_THAT(chunks.audit(pinned.row)->good, UnorderedElementsAre(stores[0], stores[1], stores[2]));
+    EXPECT_EQ(nodes.forgetVoidCopies(10), 0);
+    chunks.replicaGood(pinned.row, now, pinned.generation);
+    EXPECT_EQ(nodes.find("n")->replicas, 1);
+}
+
+TEST_P(NodesTest, ANodeIsDrainedWhateverDiskItHas) {
+    nodes.drain(join("n"));
+    const Timestamp began = time.now();
+    time.advance(secondUs);
+    NodeReport report = reportOf("n");
+    report.storeId = "of the new disk";
+    nodes.reached(nodes.report(report).row);
+    EXPECT_EQ(stateOf("n"), StoreState::draining);
+    EXPECT_EQ(nodes.find("n")->drainStartedAt, began);
 }
 
 TEST_P(NodesTest, AnUnmountedDiskIsNotTakenForAnEmptyOne) {

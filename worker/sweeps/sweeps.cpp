@@ -14,6 +14,7 @@ namespace {
 
 constexpr int rowsAtOnce = 1000;
 constexpr int scrubbedAtOnce = 100;
+constexpr int voidCopiesAtOnce = 10'000;
 constexpr int expiredStepsAtMost = 100;
 constexpr std::size_t orphansAtMost = 50'000;  // that a pass takes; the next goes on
 
@@ -386,6 +387,7 @@ SweepReport Sweeps::expired() {
     drainSteps([&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
     drainSteps([&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
     drainSteps([&] { return catalog_.shares.expireTickets(rowsAtOnce); });
+    drainSteps([&] { return catalog_.nodes.forgetVoidCopies(voidCopiesAtOnce); });
     report.examined = report.changed;
     return report;
 }

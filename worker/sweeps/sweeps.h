@@ -55,7 +55,7 @@ class Sweeps {
     SweepReport orphans();     // files on the stores without a row: adopted where wanted, else to the store's trash
     SweepReport scrub();       // replicas not verified within scrubDays: has them read
     SweepReport contents();    // whole hashes only claimed: posts verifications
-    SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
+    SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users, void copies
     SweepReport storeTrash();  // removed files beyond their grace
 
     // By its name, as in the API.
