@@ -176,6 +176,16 @@ void Chunks::replicaBad(ChunkRow chunk, StoreRow store) {
     });
 }
 
+void Chunks::replicaDoubtful(ChunkRow chunk, StoreRow store) {
+    database_.write([&](Session& session) {
+        session.execute(
+            "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
+            " SELECT k.id, s.id, 'bad', CAST($1 AS BIGINT) FROM chunks k JOIN stores s ON s.id = $2"
+            " WHERE k.id = $3 AND s.state <> 'removed' ON CONFLICT (chunk_id, store_id) DO NOTHING",
+            {clock_(), store, chunk});
+    });
+}
+
 void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
     database_.write([&](Session& session) {
         session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
@@ -304,7 +314,14 @@ std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow a
         "SELECT " + std::string(auditColumns) +
         " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.created_at < $2"
         "   AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
-        "   AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id) ORDER BY c.id LIMIT $3) k" +
+        "   AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id)"
+        "   AND (c.state = 'live'"
+        "     OR EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
+        "       AND t.state IN " +
+        std::string(liveStates) +
+        ")"
+        "     OR NOT EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
+        "       AND t.state <> 'removed')) ORDER BY c.id LIMIT $3) k" +
         std::string(auditJoins) + "ORDER BY k.id";
     std::vector<ChunkAudit> audits;
     database_.read([&](Session& session) { audits = auditRows(session, sql, {after, createdBefore, limit}); });
@@ -314,9 +331,6 @@ std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow a
 std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
     static const std::string lockSqlite = "SELECT hash FROM chunks WHERE id = $1",
                              lockPostgres = lockSqlite + " FOR UPDATE";
-    static const std::string elsewhere =
-        "SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id = $1 AND s.state NOT IN " +
-        std::string(liveStates);
     std::optional<ChunkRemoval> removal;
     database_.write([&](Session& session) {
         removal.reset();
@@ -332,9 +346,8 @@ std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
                 removal = begun;
             });
         if (!removal) return;
-        session.query(elsewhere, {chunk}, [&](const Row& row) { removal->elsewhere = row.integer(0); });
-        // From here on no copy counts: an upload of the same bytes makes them anew at a later generation.
-        session.execute("DELETE FROM replicas WHERE chunk_id = $1", {chunk});
+        // An upload of the same bytes makes them anew at a later generation. The rows say who has to answer yet.
+        session.execute("UPDATE replicas SET state = 'bad' WHERE chunk_id = $1 AND state = 'good'", {chunk});
     });
     return removal;
 }
@@ -376,7 +389,7 @@ std::int64_t Chunks::countUnreferenced(Timestamp createdBefore, std::int64_t lim
     std::int64_t count = 0;
     database_.read([&](Session& session) {
         session.query(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.created_at < $1"
+            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.created_at < $1 AND c.state = 'live'"
             " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
             " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id) LIMIT $2) found",
             {createdBefore, limit}, [&](const Row& row) { count = row.integer(0); });
@@ -384,11 +397,30 @@ std::int64_t Chunks::countUnreferenced(Timestamp createdBefore, std::int64_t lim
     return count;
 }
 
-bool Chunks::finishRemove(ChunkRow chunk, Generation generation) {
+bool Chunks::finishRemove(ChunkRow chunk, Generation generation, std::span<const StoreRow> answered) {
+    static const std::string lockSqlite =
+                                 "SELECT 1 FROM chunks WHERE id = $1 AND state = 'removing' AND generation = $2",
+                             lockPostgres = lockSqlite + " FOR UPDATE";
+    static const BatchSql forget(
+        "WITH w (store_id) AS (VALUES {rows}) DELETE FROM replicas WHERE chunk_id = $1"
+        " AND store_id IN (SELECT store_id FROM w)",
+        1, 1);
+    const std::vector<Value> rows(answered.begin(), answered.end());
     bool removed = false;
     database_.write([&](Session& session) {
-        removed = session.execute("DELETE FROM chunks WHERE id = $1 AND state = 'removing' AND generation = $2",
-                                  {chunk, generation}) == 1;
+        removed = false;
+        bool mine = false;
+        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk, generation},
+                      [&](const Row&) { mine = true; });
+        if (!mine) return;
+        forget.execute(session, {chunk}, rows);
+        session.execute(
+            "DELETE FROM replicas WHERE chunk_id = $1 AND store_id IN (SELECT id FROM stores WHERE state = 'removed')",
+            {chunk});
+        removed = session.execute(
+                      "DELETE FROM chunks WHERE id = $1"
+                      " AND NOT EXISTS (SELECT 1 FROM replicas r WHERE r.chunk_id = chunks.id)",
+                      {chunk}) == 1;
     });
     return removed;
 }

@@ -52,8 +52,7 @@ struct ReplicaToScrub {
 // What collection has begun to do about a chunk.
 struct ChunkRemoval {
     ChunkId id;
-    Generation generation;   // to remove at
-    std::int64_t elsewhere;  // copies, good or bad, on stores that are not live now
+    Generation generation;  // to remove at
 };
 
 // For the safety lines of GET /files/{id}.
@@ -89,6 +88,9 @@ class Chunks {
     void replicaGood(ChunkRow chunk, StoreRow store, Generation generation);
     // For who has seen that the store itself finds it bad or missing: what goes wrong on the way says nothing of it.
     void replicaBad(ChunkRow chunk, StoreRow store);
+    // There may be a copy that does not count: kept as a bad one, for repair or collection to look at. What is known of
+    // a copy there stays as it is.
+    void replicaDoubtful(ChunkRow chunk, StoreRow store);
     void replicaRemoved(ChunkRow chunk, StoreRow store);
     // nullopt: no chunk has this hash.
     [[nodiscard]] std::optional<ChunkRow> find(const ChunkId& id);
@@ -107,19 +109,21 @@ class Chunks {
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
     [[nodiscard]] std::optional<Timestamp> oldestVerified();
 
-    // Collection. Candidates have no content and no pin, and were made before createdBefore.
+    // Collection. Candidates have no content and no pin, and were made before createdBefore. Not those whose removal
+    // has begun and waits for stores that are not live.
     [[nodiscard]] std::vector<ChunkAudit> unreferenced(Timestamp createdBefore, ChunkRow after, int limit);
     // Under the row's lock: rechecks references and pins, marks it removing and raises the generation: remove at that
     // one. nullopt: it is wanted again.
     [[nodiscard]] std::optional<ChunkRemoval> beginRemove(ChunkRow chunk);
-    // Deletes the row when no replica is left and it is still removing at that generation.
-    bool finishRemove(ChunkRow chunk, Generation generation);
+    // When it is still removing at that generation: forgets the copies of the stores that have answered that theirs is
+    // gone, and deletes the row when no other store may have one. True when it is deleted.
+    bool finishRemove(ChunkRow chunk, Generation generation, std::span<const StoreRow> answered);
     // Under the row's lock: when replicationFactor good copies are on other stores that are up, forgets the one on
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
     // generation at which the store is to remove its copy; nullopt: it is wanted.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
     [[nodiscard]] std::int64_t count();
-    // Up to limit.
+    // Up to limit, without those whose removal has begun.
     [[nodiscard]] std::int64_t countUnreferenced(Timestamp createdBefore, std::int64_t limit);
     // Of these ids, the ones whose collection has begun.
     [[nodiscard]] std::vector<ChunkId> removing(std::span<const ChunkId> ids);

@@ -208,13 +208,39 @@ TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
     ASSERT_TRUE(removal);
     EXPECT_EQ(removal->id, ChunkId::of(std::string_view("x")));
     EXPECT_EQ(removal->generation, 2);
-    EXPECT_EQ(removal->elsewhere, 0);
     EXPECT_THAT(chunks.removing(std::vector{removal->id, ChunkId::of(std::string_view("y"))}),
                 ElementsAre(removal->id));
-    EXPECT_FALSE(chunks.finishRemove(row, 1));
-    EXPECT_TRUE(chunks.finishRemove(row, 2));
+    EXPECT_FALSE(chunks.finishRemove(row, 1, stores));
+    EXPECT_FALSE(chunks.finishRemove(row, 2, std::vector{stores[0], stores[1]}));
+    EXPECT_THAT(chunks.removing(std::vector{removal->id}), ElementsAre(removal->id)) << "one has not answered";
+    EXPECT_TRUE(chunks.finishRemove(row, 2, std::vector{stores[2]}));
     EXPECT_THAT(chunks.removing(std::vector{removal->id}), IsEmpty());
     EXPECT_EQ(chunks.count(), 0);
+}
+
+TEST_P(ChunksTest, WhoseRemovalWaitsForAStoreThatIsAwayAreNotCollectedAgain) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "f", "x").entry.id;
+    const ChunkRow row = only().row;
+    const StoreRow fourth = chunks.registerStore({"d", "uuid-d", "d", "", 1000, 900});
+    tree.moveToTrash(alice.id, file);
+    tree.purge(alice.id, file);
+    while (tree.purgeStep(100) > 0) {
+    }
+    const auto waiting = [&] { return chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10).size(); };
+    EXPECT_EQ(chunks.countUnreferenced(time.now() + 1, 10), 1);
+    const Generation generation = chunks.beginRemove(row)->generation;
+    EXPECT_EQ(chunks.countUnreferenced(time.now() + 1, 10), 0) << "it was decided already";
+    EXPECT_EQ(waiting(), 1u);
+    chunks.replicaDoubtful(row, fourth);  // it was asked, and may carry it out later
+    EXPECT_FALSE(chunks.finishRemove(row, generation, stores));
+    chunks.setStoreState(fourth, StoreState::down);
+    EXPECT_EQ(waiting(), 0u);
+    chunks.setStoreState(fourth, StoreState::up);
+    EXPECT_EQ(waiting(), 1u);
+    chunks.setStoreState(fourth, StoreState::removed);
+    EXPECT_EQ(waiting(), 1u);
+    EXPECT_TRUE(chunks.finishRemove(row, chunks.beginRemove(row)->generation, {}));
 }
 
 TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
@@ -232,7 +258,7 @@ TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {
     const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
     EXPECT_EQ(pinned.row, row);
     EXPECT_EQ(pinned.generation, 3);
-    EXPECT_FALSE(chunks.finishRemove(row, 2));
+    EXPECT_FALSE(chunks.finishRemove(row, 2, stores));
     EXPECT_FALSE(chunks.beginRemove(row));
     EXPECT_EQ(errorOf([&] { (void)uploads.commit(upload.id, rootOfText("x"), std::nullopt); }),
               ErrorCode::uploadIncomplete);
@@ -249,7 +275,7 @@ TEST_P(ChunksTest, AreNotRecordedByAPutOfAnEarlierLife) {
     ASSERT_TRUE(removal);
     uploads.stored(upload.id, {0, late.row, late.generation, stores});
     EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 0);
-    EXPECT_TRUE(chunks.finishRemove(late.row, removal->generation));
+    EXPECT_TRUE(chunks.finishRemove(late.row, removal->generation, {}));
 }
 
 TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
@@ -259,7 +285,7 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
         while (!ending)
             for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
                 if (const auto removal = chunks.beginRemove(chunk.row))
-                    (void)chunks.finishRemove(chunk.row, removal->generation);
+                    (void)chunks.finishRemove(chunk.row, removal->generation, stores);
     });
     for (int i = 0; i < 60; ++i) {
         const CommittedFile file = put(alice, "f", "the same bytes");

@@ -7,18 +7,21 @@ namespace chunkvault::worker {
 bool removeChunk(catalog::Chunks& chunks, const std::vector<LiveStore>& stores, catalog::ChunkRow chunk) {
     const auto removal = chunks.beginRemove(chunk);
     if (!removal) return false;
-    // Its row may go only when no store can still carry out this removal later: a new life begins at generation 1.
-    bool everywhere = removal->elsewhere == 0;
+    std::vector<catalog::StoreRow> answered;
     std::optional<Error> failure;
     for (const LiveStore& store : stores) {
         try {
-            everywhere = store.store->remove(removal->id, removal->generation) && everywhere;
+            if (store.store->remove(removal->id, removal->generation)) answered.push_back(store.row);
+            else chunks.replicaDoubtful(chunk, store.row);
         } catch (const Error& error) {
             failure = error;
+            // It may carry this out later: the row stays until it has answered, as a new life begins at generation 1.
+            chunks.replicaDoubtful(chunk, store.row);
         }
     }
+    const bool gone = chunks.finishRemove(chunk, removal->generation, answered);
     if (failure) throw Error(*failure);
-    return everywhere && chunks.finishRemove(chunk, removal->generation);
+    return gone;
 }
 
 }  // namespace chunkvault::worker
