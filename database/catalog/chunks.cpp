@@ -340,7 +340,8 @@ std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
         session.query(
             "UPDATE chunks SET state = 'removing', generation = generation + 1 WHERE id = $1"
             " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = chunks.id)"
-            " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = chunks.id) RETURNING generation",
+            " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = chunks.id)"
+            " AND NOT EXISTS (SELECT 1 FROM vault WHERE collection_held_at IS NOT NULL) RETURNING generation",
             {chunk}, [&](const Row& row) {
                 begun.generation = row.integer(0);
                 removal = begun;
@@ -353,7 +354,9 @@ std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
 }
 
 std::optional<Generation> Chunks::forgetSurplus(ChunkRow chunk, StoreRow store) {
-    static const std::string lockSqlite = "SELECT generation FROM chunks WHERE id = $1 AND state = 'live'",
+    static const std::string lockSqlite =
+                                 "SELECT generation FROM chunks WHERE id = $1 AND state = 'live'"
+                                 " AND NOT EXISTS (SELECT 1 FROM vault WHERE collection_held_at IS NOT NULL)",
                              lockPostgres = lockSqlite + " FOR UPDATE";
     std::optional<Generation> generation;
     database_.write([&](Session& session) {

@@ -113,14 +113,14 @@ class Chunks {
     // has begun and waits for stores that are not live.
     [[nodiscard]] std::vector<ChunkAudit> unreferenced(Timestamp createdBefore, ChunkRow after, int limit);
     // Under the row's lock: rechecks references and pins, marks it removing and raises the generation: remove at that
-    // one. nullopt: it is wanted again.
+    // one. From then on no copy counts. nullopt: it is wanted again, or collection is held.
     [[nodiscard]] std::optional<ChunkRemoval> beginRemove(ChunkRow chunk);
     // When it is still removing at that generation: forgets the copies of the stores that have answered that theirs is
     // gone, and deletes the row when no other store may have one. True when it is deleted.
     bool finishRemove(ChunkRow chunk, Generation generation, std::span<const StoreRow> answered);
     // Under the row's lock: when replicationFactor good copies are on other stores that are up, forgets the one on
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
-    // generation at which the store is to remove its copy; nullopt: it is wanted.
+    // generation at which the store is to remove its copy; nullopt: it is wanted, or collection is held.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
     [[nodiscard]] std::int64_t count();
     // Up to limit, without those whose removal has begun.

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "database/catalog/nodes.h"
 #include "tests/catalog/vault_fixture.h"
 
 namespace chunkvault::catalog {
@@ -241,6 +242,26 @@ TEST_P(ChunksTest, WhoseRemovalWaitsForAStoreThatIsAwayAreNotCollectedAgain) {
     chunks.setStoreState(fourth, StoreState::removed);
     EXPECT_EQ(waiting(), 1u);
     EXPECT_TRUE(chunks.finishRemove(row, chunks.beginRemove(row)->generation, {}));
+}
+
+TEST_P(ChunksTest, AreNotRemovedWhileCollectionIsHeld) {
+    const User alice = makeUser("alice");
+    const FileId file = put(alice, "f", "x").entry.id;
+    (void)put(alice, "g", "y");
+    tree.moveToTrash(alice.id, file);
+    tree.purge(alice.id, file);
+    while (tree.purgeStep(100) > 0) {
+    }
+    const ChunkRow unwanted = *chunks.find(ChunkId::of(std::string_view("x")));
+    const ChunkRow surplus = *chunks.find(ChunkId::of(std::string_view("y")));
+    chunks.replicaGood(surplus, chunks.registerStore({"d", "uuid-d", "d", "", 1000, 900}), 1);
+    Nodes nodes(database(), clock(), 3);
+    nodes.holdCollection("the database was put back");
+    EXPECT_FALSE(chunks.beginRemove(unwanted));
+    EXPECT_FALSE(chunks.forgetSurplus(surplus, stores[0]));
+    nodes.allowCollection();
+    EXPECT_TRUE(chunks.beginRemove(unwanted));
+    EXPECT_TRUE(chunks.forgetSurplus(surplus, stores[0]));
 }
 
 TEST_P(ChunksTest, ThatAreWantedAgainWhileTheyAreRemovedBeginALaterLife) {

@@ -472,6 +472,26 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, StopCollectingWhenAHoldComesAmidAPass) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    for (LiveStore& store : live) {
+        for (const char* text : {"orphan 1", "orphan 2", "orphan 3", "removed"}) store.store->put(chunkOf(text), 1);
+        ASSERT_TRUE(store.store->remove(ChunkId::of(std::string_view("removed")), 1));
+        const auto altered = std::make_shared<Altered>(store.store);
+        altered->onRemove = altered->onPurge = [&] { catalogOf.nodes.holdCollection("the database was put back"); };
+        store.store = altered;
+    }
+    time.set(systemNow() + 10 * dayUs);
+    // One orphan, and what is in the trash of one store by then.
+    for (const auto& [sweep, changed] : {std::pair("orphans", 1), std::pair("store_trash", 2)}) {
+        const auto report = sweeps.run(sweep);
+        EXPECT_EQ(report->changed, changed) << sweep;
+        EXPECT_NE(report->note.find("put back"), std::string::npos) << sweep;
+        catalogOf.nodes.allowCollection();
+    }
+}
+
 TEST_P(SweepsTest, EmptyWhatHasExpired) {
     const auto alice = makeUser("alice"), bob = makeUser("bob");
     tree.moveToTrash(alice.id, keep(alice, "f", "hello").entry.id);

@@ -52,7 +52,6 @@ void Jobs::repair(catalog::ChunkRow chunk) {
 }
 
 void Jobs::remove(catalog::ChunkRow chunk) {
-    if (catalog_.nodes.collectionHold()) return;
     if (removeChunk(catalog_.chunks, stores_(), chunk)) ++removed_;
 }
 

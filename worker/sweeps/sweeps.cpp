@@ -215,6 +215,7 @@ SweepReport Sweeps::unreferenced() {
     for (auto chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce); !chunks.empty();
          chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce)) {
         throwIfStopped(stop_);
+        if (report.note = held(); !report.note.empty()) return report;
         for (const catalog::ChunkAudit& chunk : chunks) {
             ++report.examined;
             queue_.post({JobKind::removeChunk, catalog::valueOf(chunk.row)});
@@ -272,6 +273,10 @@ void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stor
     }
     for (const KeptChunk& chunk : orphans) {
         throwIfStopped(stop_);
+        if (std::string why = held(); !why.empty()) {
+            report.note = std::move(why);
+            return;
+        }
         if (live.store->removeOrphan(chunk.id, chunk.generation, before)) ++report.changed;
     }
 }
@@ -393,10 +398,13 @@ SweepReport Sweeps::expired() {
 }
 
 SweepReport Sweeps::storeTrash() {
-    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     for (const LiveStore& live : stores_()) {
         if (!live.answers) continue;
+        if (std::string why = held(); !why.empty()) {
+            report.note = std::move(why);
+            break;
+        }
         try {
             report.changed += static_cast<std::int64_t>(live.store->purgeTrash(clock_() - settings_.gcGraceUs).files);
         } catch (const Error& error) {
