@@ -30,7 +30,7 @@ struct ChunkAudit {
     Generation generation;
     Timestamp createdAt;
     std::vector<StoreRow> good;    // present, on live stores
-    std::vector<StoreRow> bad;     // known bad or lost there
+    std::vector<StoreRow> bad;     // known bad or lost there, or there may be one that does not count
     std::vector<StoreRow> others;  // present, on stores that are not live now
 };
 

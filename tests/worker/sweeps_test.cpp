@@ -364,6 +364,33 @@ TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    const ChunkRow row = rowOf("hello");
+    // It was removed and uploaded again meanwhile; the removal at generation 2 may still be on its way to the store.
+    for (const std::size_t other : {0u, 2u}) live[other].store->put(chunkOf("hello"), 3);
+    chunks.replicaRemoved(row, stores[1]);
+    database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 3"); });
+    time.set(systemNow() + 2 * hourUs);
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_THAT(chunks.audit(row)->good, SizeIs(2));
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_THAT(chunks.audit(row)->good, SizeIs(3));
+    EXPECT_FALSE(live[1].store->remove(ChunkId::of(std::string_view("hello")), 2));
+
+    // Also when it is the only copy that there is.
+    for (const std::size_t lost : {0u, 1u}) {
+        chunks.replicaRemoved(row, stores[lost]);
+        ASSERT_TRUE(live[lost].store->remove(ChunkId::of(std::string_view("hello")), 3));
+    }
+    chunks.replicaRemoved(row, stores[2]);
+    database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 5"); });
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_THAT(chunks.audit(row)->good, SizeIs(3));
+}
+
 // A fourth store, as a cluster has it.
 class FourStoresTest : public SweepsTest {
   protected:

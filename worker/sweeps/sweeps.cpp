@@ -262,7 +262,7 @@ void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stor
             ++report.examined;
             if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
             const auto found = known.find(chunk.id);
-            if (found == known.end() || !adopt(live, stores, found->second)) orphans.push_back(chunk);
+            if (found == known.end() || !adopt(live, stores, chunk, found->second)) orphans.push_back(chunk);
         }
     }
     if (std::string note =
@@ -282,7 +282,8 @@ void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stor
 }
 
 // True when the file is one of the copies that are known, or has become one.
-bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const catalog::ChunkAudit& chunk) {
+bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
+                   const catalog::ChunkAudit& chunk) {
     const auto has = [&](const std::vector<catalog::StoreRow>& rows) {
         return std::ranges::find(rows, live.row) != rows.end();
     };
@@ -290,7 +291,13 @@ bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, 
     if (!lacksCopies(countCopies(chunk.good, stores), static_cast<std::size_t>(settings_.replicationFactor)))
         return false;
     if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return false;
-    catalog_.chunks.replicaGood(chunk.row, live.row, chunk.generation);
+    if (kept.generation == chunk.generation) {
+        catalog_.chunks.replicaGood(chunk.row, live.row, chunk.generation);
+    } else {
+        // A removal that was decided since may still be on its way: it counts once a repair has put it anew.
+        catalog_.chunks.replicaDoubtful(chunk.row, live.row);
+        queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
+    }
     return true;
 }
 

@@ -83,7 +83,7 @@ class Sweeps {
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
     void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
                    SweepReport& report);
-    [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores,
+    [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
                              const catalog::ChunkAudit& chunk);
 
     catalog::Catalog& catalog_;
