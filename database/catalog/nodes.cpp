@@ -39,15 +39,6 @@ Locked lockStore(Session& session, StoreRow store) {
     return *found;
 }
 
-// By the clock that all who use the database share.
-Timestamp databaseNow(Session& session) {
-    if (!session.isPostgres()) return systemNow();
-    Timestamp now = 0;
-    session.query("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", {},
-                  [&](const Row& row) { now = row.integer(0); });
-    return now;
-}
-
 void hold(Session& session, std::string_view why, Timestamp now) {
     session.execute(
         "UPDATE vault SET collection_held_why = CASE WHEN collection_held_at IS NULL THEN $1 ELSE collection_held_why "
