@@ -23,6 +23,7 @@
 #include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
 #include "common/process/version.h"
+#include "database/catalog/clock_check.h"
 #include "database/catalog/export.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
@@ -200,7 +201,9 @@ int run(const process::Config& config) {
              }});
     stores.setReplicas(source->replicas());
 
-    worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token());
+    worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token(), [&] {
+        return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
+    });
     const worker::SweepLeases leases{catalog.nodes, process::newInstanceName()};
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
     if (!cluster)

@@ -79,7 +79,7 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
                             .mounted = false,
                             .catalogSeq = 0,
                             .problem = ""},
-                           clock_())
+                           databaseNow(session))
                   .row;
     });
     return row;
@@ -87,8 +87,8 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
 
 void Chunks::setStoreState(StoreRow store, StoreState state) {
     const bool drain = state == StoreState::draining || state == StoreState::drained;
-    const Timestamp now = clock_();
     database_.write([&](Session& session) {
+        const Timestamp now = databaseNow(session);
         session.execute("UPDATE stores SET state = $1, state_since = $2, drain = $3, drained_at = $4 WHERE id = $5",
                         {textOf(state), now, drain,
                          state == StoreState::drained ? std::optional<std::int64_t>(now) : std::nullopt, store});

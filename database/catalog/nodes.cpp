@@ -73,13 +73,12 @@ std::optional<StoreState> stateByAge(const Seen& seen, Timestamp now, const Node
 
 }  // namespace
 
-Nodes::Nodes(Database& database, Clock clock, int replicationFactor)
-    : database_(database), clock_(std::move(clock)), replicationFactor_(replicationFactor) {}
+Nodes::Nodes(Database& database, int replicationFactor) : database_(database), replicationFactor_(replicationFactor) {}
 
 NodeVerdict Nodes::report(const NodeReport& report) {
     NodeVerdict verdict{};
     database_.write([&](Session& session) {
-        const Timestamp now = clock_();
+        const Timestamp now = databaseNow(session);
         requireVault(session, now);
         const RecordedReport recorded = recordReport(session, report, now);
         // Last: all reports wait for each other here.
@@ -112,7 +111,7 @@ void Nodes::reached(StoreRow store) {
             "'draining' ELSE 'drained' END,"
             " state_since = CASE WHEN state IN ('up', 'draining', 'drained') THEN state_since ELSE $1 END"
             " WHERE id = $2 AND state <> 'removed' AND problem = ''",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -126,7 +125,7 @@ std::vector<Store> Nodes::age(const NodeTimes& times) {
     std::vector<Store> changed;
     database_.write([&](Session& session) {
         changed.clear();
-        const Timestamp now = clock_();
+        const Timestamp now = databaseNow(session);
         std::vector<Seen> all;
         session.query(sql, {}, [&](const Row& row) {
             Seen seen{storeOf(row, false), row.truth(14), StoreState::up};
@@ -170,7 +169,7 @@ void Nodes::drain(StoreRow store) {
             " drain_replicas = (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good'),"
             " state_since = CASE WHEN state = 'up' THEN $1 ELSE state_since END,"
             " state = CASE WHEN state = 'up' THEN 'draining' ELSE state END WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -181,7 +180,7 @@ void Nodes::keep(StoreRow store) {
             "UPDATE stores SET drain = 0, drained_at = NULL, drain_started_at = NULL, drain_replicas = 0,"
             " state_since = CASE WHEN state IN ('draining', 'drained') THEN $1 ELSE state_since END,"
             " state = CASE WHEN state IN ('draining', 'drained') THEN 'up' ELSE state END WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -194,7 +193,7 @@ void Nodes::drained(StoreRow store) {
             " state = CASE WHEN state = 'draining' THEN 'drained' ELSE state END"
             " WHERE id = $2 AND drain = 1 AND drained_at IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good')",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -204,7 +203,7 @@ void Nodes::remove(StoreRow store) {
         session.execute(
             "UPDATE stores SET state = 'removed', state_since = $1, problem = '', drain = 0, drained_at = NULL,"
             " drain_started_at = NULL, drain_replicas = 0 WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
     // Copies on a store that is removed count for nothing; their rows may go bit by bit.
     for (std::int64_t gone = 1; gone > 0;)
@@ -291,24 +290,26 @@ std::optional<CollectionHold> Nodes::collectionHold() {
 
 void Nodes::holdCollection(std::string_view reason) {
     database_.write([&](Session& session) {
-        requireVault(session, clock_());
-        hold(session, reason, clock_());
+        const Timestamp now = databaseNow(session);
+        requireVault(session, now);
+        hold(session, reason, now);
     });
 }
 
 void Nodes::allowCollection() {
     database_.write([&](Session& session) {
-        requireVault(session, clock_());
+        const Timestamp now = databaseNow(session);
+        requireVault(session, now);
         session.execute(
             "UPDATE vault SET collection_held_at = NULL, collection_held_why = NULL, collection_allowed_at = $1",
-            {clock_()});
+            {now});
     });
 }
 
 bool Nodes::collectionAllowed() {
     bool allowed = false;
     database_.read([&](Session& session) {
-        session.query("SELECT 1 FROM vault WHERE collection_allowed_at > $1", {clock_() - dayUs},
+        session.query("SELECT 1 FROM vault WHERE collection_allowed_at > $1", {databaseNow(session) - dayUs},
                       [&](const Row&) { allowed = true; });
     });
     return allowed;

@@ -1,5 +1,5 @@
 // The life of stores: who has reported when, what that makes of them, and what an operator may do with them; and the
-// leases of the sweeps. Thread-safe. Times are of the clock given, which is the server's own.
+// leases of the sweeps. Thread-safe. Times are of the database's clock, which all who use it share.
 #pragma once
 
 #include <optional>
@@ -75,7 +75,7 @@ struct SweepRun {
 
 class Nodes {
   public:
-    Nodes(Database& database, Clock clock, int replicationFactor);
+    Nodes(Database& database, int replicationFactor);
 
     // One transaction: the row of report.nodeId (new ones are joining), last seen now unless it has a problem; another
     // storeId than before: an empty disk, its replica rows are void at once. Raises the catalog's seq, and holds
@@ -123,7 +123,6 @@ class Nodes {
 
   private:
     Database& database_;
-    Clock clock_;
     int replicationFactor_;
 };
 

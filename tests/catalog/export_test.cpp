@@ -48,7 +48,7 @@ class ExportTest : public VaultTest {
         chunks.replicaBad(chunks.auditAfter(ChunkRow{0}, 1)[0].row, stores[1]);
         chunks.setStoreState(stores[2], StoreState::drained);
         (void)chunks.vaultId();
-        Nodes nodes(database(), clock(), 3);
+        Nodes nodes(database(), 3);
         EXPECT_TRUE(nodes.beginSweep("scrub", "w", hourUs, std::nullopt));
         database().write([&](Session& statements) {
             statements.execute("DELETE FROM uploads WHERE id = $1", {last});
@@ -143,14 +143,14 @@ TEST_P(ExportTest, EveryRowArrivesAsItIs) {
 }
 
 TEST_P(ExportTest, StoresCountForNothingUntilTheirNodesReport) {
-    Nodes(database(), clock(), 3).remove(stores[1]);
+    Nodes(database(), 3).remove(stores[1]);
     (void)exportTo(database(), target.url(), [](const std::string&, std::int64_t) {});
     DatabaseOptions options;
     options.postgresUrl = target.url();
     Database cluster(options);
     cluster.open();
     Chunks moved(cluster, clock(), 3);
-    Nodes nodes(cluster, clock(), 3);
+    Nodes nodes(cluster, 3);
     std::vector<StoreState> states;
     for (const Store& store : moved.stores()) states.push_back(store.state);
     EXPECT_THAT(states, ElementsAre(StoreState::down, StoreState::removed, StoreState::down));

@@ -254,6 +254,29 @@ TEST_P(SweepsTest, CollectNothingWhileItIsHeld) {
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, DeleteNothingByAgeWhileTheClockIsWrong) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    tree.moveToTrash(alice.id, keep(alice, "thrown away", "thrown away").entry.id);
+    live[0].store->put(chunkOf("orphan"), 1);
+    time.set(systemNow() + 100 * dayUs);
+    std::string fault = "This worker's clock is 8640000 s ahead of the database's.";
+    Sweeps ahead(
+        catalogOf, [&] { return live; }, queue, settings, clock(), {}, [&] { return fault; });
+    for (const char* sweep : {"unreferenced", "orphans", "expired", "store_trash"}) {
+        const auto report = ahead.run(sweep);
+        EXPECT_EQ(report->changed, 0) << sweep;
+        EXPECT_THAT(report->note, testing::HasSubstr("clock is 8640000 s ahead")) << sweep;
+    }
+    EXPECT_THAT(queue.jobs, IsEmpty());
+    EXPECT_EQ(ahead.run("scrub")->note, "") << "what only looks goes on";
+    EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
+    fault.clear();
+    EXPECT_GT(ahead.expired().changed, 0);
+    EXPECT_GT(ahead.unreferenced().changed, 0);
+    EXPECT_GT(ahead.orphans().changed, 0);
+}
+
 TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");

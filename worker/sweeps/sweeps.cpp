@@ -35,13 +35,14 @@ bool isCalm(const std::vector<catalog::Store>& stores) {
 }  // namespace
 
 Sweeps::Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
-               std::stop_token stop)
+               std::stop_token stop, ClockFault clockFault)
     : catalog_(catalog),
       stores_(std::move(stores)),
       queue_(queue),
       settings_(settings),
       clock_(std::move(clock)),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)),
+      clockFault_(std::move(clockFault)) {}
 
 std::int64_t Sweeps::Cursor::get() const {
     const std::lock_guard lock(mutex_);
@@ -56,6 +57,11 @@ void Sweeps::Cursor::set(std::int64_t after) {
 std::string Sweeps::held() {
     const auto hold = catalog_.nodes.collectionHold();
     return hold ? "held: " + hold->reason : std::string();
+}
+
+std::string Sweeps::wrongClock() {
+    std::string fault = clockFault_ ? clockFault_() : std::string();
+    return fault.empty() ? fault : "nothing is deleted by age: " + fault;
 }
 
 // Shows chunks to look, which says whether it posted a job, from the cursor on; the next pass goes on behind.
@@ -204,6 +210,7 @@ std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char*
 
 SweepReport Sweeps::unreferenced() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const Timestamp before = clock_() - settings_.unreferencedUs;
     const std::int64_t most = mayCollect();
@@ -228,6 +235,7 @@ SweepReport Sweeps::unreferenced() {
 
 SweepReport Sweeps::orphans() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto stores = stores_();
     const std::int64_t most = mayCollect();
@@ -369,6 +377,7 @@ SweepReport Sweeps::contents() {
 }
 
 SweepReport Sweeps::expired() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto drainSteps = [&](auto&& step) {
         for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
@@ -392,6 +401,7 @@ SweepReport Sweeps::expired() {
 
 SweepReport Sweeps::storeTrash() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     for (const LiveStore& live : stores_()) {
         if (!live.answers) continue;

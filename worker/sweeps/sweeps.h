@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -42,9 +43,13 @@ struct SweepSettings {
 
 class Sweeps {
   public:
-    // All must outlive this. After stop was requested, sweeps end early.
+    // Why the clock of this process cannot be relied on; empty when it can. Throws Error when that cannot be told.
+    using ClockFault = std::function<std::string()>;
+
+    // All must outlive this. After stop was requested, sweeps end early. What deletes by age does nothing while there
+    // is a clockFault, which is asked when a pass begins.
     Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
-           std::stop_token stop = {});
+           std::stop_token stop = {}, ClockFault clockFault = {});
 
     SweepReport nodes();  // storage nodes that fell silent: their states, and repairs of what that leaves short
     SweepReport underReplicated();  // chunks short of copies, or with bad ones: posts repairs
@@ -76,6 +81,8 @@ class Sweeps {
 
     // Why nothing may be collected now; empty when it may.
     [[nodiscard]] std::string held();
+    // The same for what is deleted for its age.
+    [[nodiscard]] std::string wrongClock();
     [[nodiscard]] std::int64_t mayCollect();
     [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
     template <typename Look>
@@ -92,6 +99,7 @@ class Sweeps {
     const SweepSettings settings_;
     const Clock clock_;
     const std::stop_token stop_;
+    const ClockFault clockFault_;
     Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
