@@ -99,17 +99,24 @@ SweepReport Sweeps::nodes() {
     }
     {
         const std::lock_guard lock(seenMutex_);
-        if (seen == seenNodes_) return report;
+        report.changed = std::ranges::count_if(seen, [&](const auto& store) {
+            const auto before = seenNodes_.find(store.first);
+            return before == seenNodes_.end() || before->second != store.second;
+        });
         seenNodes_ = std::move(seen);
     }
+    if (report.changed == 0) return report;
     surplusAt_.set(0);
     rebalanceAt_.set(0);
-    report.changed = underReplicated().changed;
+    underAgain_ = true;
+    repairsWanted_ = true;
     return report;
 }
 
 SweepReport Sweeps::underReplicated() {
     SweepReport report;
+    repairsWanted_ = false;
+    if (underAt_.get() == 0) underAgain_ = false;
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     catalog::ChunkRow after{underAt_.get()};
@@ -124,6 +131,7 @@ SweepReport Sweeps::underReplicated() {
         }
         if (window.examined == 0) {
             underAt_.set(0);
+            report.more = underAgain_;
             return report;
         }
         after = window.last;

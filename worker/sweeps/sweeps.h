@@ -2,6 +2,7 @@
 // posts what it finds. Any thread, but one sweep of a name at a time; safe if another process runs it too.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -51,7 +52,7 @@ class Sweeps {
     Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
            std::stop_token stop = {}, ClockFault clockFault = {});
 
-    SweepReport nodes();  // storage nodes that fell silent: their states, and repairs of what that leaves short
+    SweepReport nodes();            // storage nodes that fell silent: their states
     SweepReport underReplicated();  // chunks short of copies, or with bad ones: posts repairs
     SweepReport drain();            // nodes that are being drained: posts copies elsewhere, then removals
     SweepReport surplus();          // chunks with more copies than wanted: posts removals of the extra ones
@@ -62,6 +63,10 @@ class Sweeps {
     SweepReport contents();    // whole hashes only claimed: posts verifications
     SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
     SweepReport storeTrash();  // removed files beyond their grace
+
+    // Whether the sweep of this name has something to do before it is due: under_replicated, since a pass of nodes here
+    // saw that a store came, went or changed its state, until its next pass begins.
+    [[nodiscard]] bool wanted(std::string_view name) const { return repairsWanted_ && name == "under_replicated"; }
 
     // By its name, as in the API.
     [[nodiscard]] std::optional<SweepReport> run(std::string_view name);
@@ -101,6 +106,8 @@ class Sweeps {
     const std::stop_token stop_;
     const ClockFault clockFault_;
     Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
+    std::atomic<bool> repairsWanted_ = false;
+    std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };
