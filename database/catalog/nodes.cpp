@@ -222,9 +222,11 @@ StoreRole Nodes::role(StoreRow store) {
     static const std::string sql =
         "SELECT COUNT(*), COALESCE(SUM(size), 0),"
         " COALESCE(SUM(CASE WHEN wanted AND live = 0 THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN wanted AND answering = 0 THEN 1 ELSE 0 END), 0),"
         " COALESCE(SUM(CASE WHEN wanted AND up < $2 THEN 1 ELSE 0 END), 0) FROM ("
         " SELECT k.size AS size, " +
-        others + "IN " + std::string(liveStates) + ") AS live, " + others +
+        others + "IN " + std::string(liveStates) + ") AS live, " + others + "IN ('up', 'draining')) AS answering, " +
+        others +
         "= 'up') AS up,"
         " (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
         "  OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = k.id)) AS wanted"
@@ -232,7 +234,7 @@ StoreRole Nodes::role(StoreRow store) {
     StoreRole role{};
     database_.read([&](Session& session) {
         session.query(sql, {store, replicationFactor_}, [&](const Row& row) {
-            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
+            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)};
         });
     });
     return role;

@@ -44,6 +44,7 @@ struct StoreRole {
     std::int64_t replicas;     // good copies on it
     std::int64_t bytes;        // of these
     std::int64_t onlyCopies;   // chunks with no good copy on any other live store
+    std::int64_t notReadable;  // chunks with no good copy on any other store that answers: up or draining
     std::int64_t shortCopies;  // chunks that would have fewer than REPLICATION_FACTOR good copies on other stores that
                                // are up
 };

@@ -324,6 +324,10 @@ TEST_P(NodesTest, SayWhatWouldBeMissingWithoutAStore) {
     EXPECT_EQ(whole.shortCopies, 2) << "three are wanted, and there is no other place";
     nodes.drain(stores[1]);
     EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 0) << "what drains can still be read";
+    EXPECT_EQ(nodes.role(stores[0]).notReadable, 0);
+    chunks.setStoreState(stores[1], StoreState::suspect);
+    EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 0) << "it may come back";
+    EXPECT_EQ(nodes.role(stores[0]).notReadable, 1) << "but is silent now";
     chunks.setStoreState(stores[1], StoreState::down);
     EXPECT_EQ(nodes.role(stores[0]).onlyCopies, 1);
     for (const ChunkAudit& audit : chunks.auditAfter(ChunkRow{0}, 10))
