@@ -74,9 +74,10 @@ class Registration {
     const Clock clock_;
     const Tell tell_;
     std::shared_ptr<DiskChunkStore> store_;
-    // Until an API server has said that it is its vault's, a store may be another's disk.
-    std::string vaultProblem_ = "no API server has confirmed the vault of the store yet";
-    std::string state_;  // what the API server last made of this node
+    // Until an API server has said that it is its vault's, a store may be another's disk: not served, nothing written.
+    std::string vaultProblem_;
+    std::string useProblem_;  // why a store whose vault was confirmed could not be taken into use
+    std::string state_;       // what the API server last made of this node
     std::string complaint_;
     Timestamp complainedAt_ = 0;
 };
