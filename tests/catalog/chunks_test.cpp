@@ -78,7 +78,12 @@ TEST_P(ChunksTest, LeaveADrainingStoreDrainingWhenItRegistersAgain) {
     EXPECT_EQ(chunks.stores()[0].state, StoreState::draining);
     chunks.setStoreState(stores[0], StoreState::down);
     (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
-    EXPECT_EQ(chunks.stores()[0].state, StoreState::up);
+    EXPECT_EQ(chunks.stores()[0].state, StoreState::draining);
+    for (const StoreState state : {StoreState::up, StoreState::down}) {
+        chunks.setStoreState(stores[0], state);
+        (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
+        EXPECT_EQ(chunks.stores()[0].state, StoreState::up);
+    }
 }
 
 TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {

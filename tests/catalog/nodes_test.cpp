@@ -292,6 +292,22 @@ TEST_P(NodesTest, ADrainOutlastsSilenceAndRestarts) {
     EXPECT_EQ(stateOf("a"), StoreState::up) << "nobody wants it empty";
 }
 
+TEST_P(NodesTest, ADrainOfAFolderOutlastsItsDisk) {
+    NodeReport report = reportOf("a");
+    report.storeId = "uuid-a";
+    report.url.clear();
+    nodes.drain(stores[0]);
+    for (const StoreState state : {StoreState::draining, StoreState::drained}) {
+        if (state == StoreState::drained) nodes.drained(stores[0]);
+        chunks.setStoreState(stores[0], StoreState::down);
+        EXPECT_EQ(stateOf("a"), StoreState::down);
+        EXPECT_TRUE(nodes.find("a")->drain);
+        EXPECT_EQ(nodes.report(report).state, state);
+    }
+    chunks.setStoreState(stores[0], StoreState::up);
+    EXPECT_FALSE(nodes.find("a")->drain);
+}
+
 TEST_P(NodesTest, RemovingIsFinal) {
     stores.push_back(join("n"));
     (void)put(makeUser("alice"), "f", "x");
