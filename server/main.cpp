@@ -134,7 +134,9 @@ int run(const process::Config& config) {
     std::optional<storagenode::NodeDirectory> directory;  // of a cluster
     std::unique_ptr<StoreSource> source;
     if (cluster) {
-        directory.emplace(catalog.chunks, nodeClient);
+        directory.emplace(catalog.chunks, nodeClient, [&](const catalog::Store& node, const Error& error) {
+            log.write(Level::warning, "node_without_address", {{"node", node.nodeId}, {"what", error.what()}});
+        });
         source = std::make_unique<ClusterStores>(*directory);
     } else {
         makeFirstAccount(catalog, passwords, settings);

@@ -107,9 +107,14 @@ int run(const process::Config& config) {
 
     catalog::Catalog catalog(settings.catalog, clock);
     const wire::ClusterKey key(settings.clusterSecret);
-    storagenode::NodeDirectory directory(catalog.chunks, [&](const std::string& nodeId, const std::string& url) {
-        return std::make_shared<storagenode::NodeClient>(nodeId, url, key, storagenode::NodeClientOptions{}, clock);
-    });
+    storagenode::NodeDirectory directory(
+        catalog.chunks,
+        [&](const std::string& nodeId, const std::string& url) {
+            return std::make_shared<storagenode::NodeClient>(nodeId, url, key, storagenode::NodeClientOptions{}, clock);
+        },
+        [&](const catalog::Store& node, const Error& error) {
+            log.write(Level::warning, "node_without_address", {{"node", node.nodeId}, {"what", error.what()}});
+        });
     const Stores stores = [&] { return liveStoresOf(directory); };
     ChunkBuffers buffers(settings.chunkBuffers, static_cast<std::size_t>(settings.chunkSize));
     Throttle repairs(settings.maintenance.repairBytesPerS), moves(settings.maintenance.rebalanceBytesPerS);

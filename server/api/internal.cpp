@@ -1,4 +1,5 @@
 #include "common/error/error.h"
+#include "common/http/client.h"
 #include "common/wire/node_report.h"
 #include "server/api/call.h"
 #include "server/api/encode.h"
@@ -6,9 +7,23 @@
 
 namespace chunkvault::server {
 
+namespace {
+
+// An address that cannot be parsed must not come into the catalog: everybody would try to use it.
+void requireUrl(const std::string& url) {
+    try {
+        (void)http::ServerAddress::parse(url);
+    } catch (const Error& error) {
+        throw Error(ErrorCode::badRequest, "url: " + error.publicMessage());
+    }
+}
+
+}  // namespace
+
 // The beat of a storage node.
 void nodeReport(Services& services, http::SignedCall& call) {
     const wire::NodeReport report = wire::parseNodeReport(call.body(wire::maxNodeReportBytes));
+    requireUrl(report.url);
     const auto send = [&](const wire::NodeReportAnswer& answer) {
         call.response.send(200, "application/json", wire::encode(answer));
     };

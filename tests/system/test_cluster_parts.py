@@ -807,6 +807,21 @@ def test_unsigned_stale_and_altered_reports_of_nodes_are_refused_counted_and_cha
     cluster.await_health("ok", *cluster.nodes)
 
 
+def test_a_report_with_an_address_that_is_none_is_refused_and_changes_nothing(cluster):
+    vault = cluster.postgres.sql("SELECT vault_id FROM vault")
+    report = {"node_id": "node-9", "store_id": "11111111-1111-4111-8111-111111111111", "vault_id": vault, "zone": "z",
+              "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 0, "problem": ""}
+    for url in ("", "nonsense", "https://node-9:8001", "http://node-9:0", "http://"):
+        body = json.dumps(report | {"url": url}).encode()
+        headers = {"Content-Type": "application/json",
+                   "Authorization": signature("api", "POST", "/internal/nodes", body, cluster_key(cluster.secret))}
+        refusal = requests.post(cluster.servers[0].url + "/internal/nodes", data=body, headers=headers, timeout=10)
+        assert refusal.status_code == 400, (url, refusal.text)
+        assert problem(refusal)["detail"].startswith("url: ")
+    assert "node-9" not in cluster.node_states()
+    cluster.await_health("ok", *cluster.nodes)
+
+
 # --- from one server to a cluster -------------------------------------------------------------------------------------
 
 
