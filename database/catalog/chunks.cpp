@@ -79,7 +79,7 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
                             .mounted = false,
                             .catalogSeq = 0,
                             .problem = ""},
-                           databaseNow(session))
+                           databaseNow(session), {})
                   .row;
     });
     return row;

@@ -75,12 +75,12 @@ std::optional<StoreState> stateByAge(const Seen& seen, Timestamp now, const Node
 
 Nodes::Nodes(Database& database, int replicationFactor) : database_(database), replicationFactor_(replicationFactor) {}
 
-NodeVerdict Nodes::report(const NodeReport& report) {
+NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
     NodeVerdict verdict{};
     database_.write([&](Session& session) {
         const Timestamp now = databaseNow(session);
         requireVault(session, now);
-        const RecordedReport recorded = recordReport(session, report, now);
+        const RecordedReport recorded = recordReport(session, report, now, times);
         // Last: all reports wait for each other here.
         std::int64_t seq = 0;
         session.query("UPDATE vault SET seq = seq + 1 WHERE one = 1 RETURNING seq", {},
@@ -100,8 +100,9 @@ NodeVerdict Nodes::report(const NodeReport& report) {
     return verdict;
 }
 
-void Nodes::requireMayFormat(std::string_view nodeId, bool mounted) {
-    database_.write([&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted); });
+void Nodes::requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times) {
+    database_.write(
+        [&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted, databaseNow(session), times); });
 }
 
 void Nodes::reached(StoreRow store) {

@@ -82,10 +82,12 @@ class Nodes {
     // storeId than before: an empty disk, its replica rows are void at once. Raises the catalog's seq, and holds
     // collection when the store has seen a higher one.
     // Throws conflict when the node was removed; when it was a mount point before, its storeId is another now and it is
-    // none any more (its disk is not mounted); and when storeId belongs to another node. The row stays as it was.
-    NodeVerdict report(const NodeReport& report);
+    // none any more (its disk is not mounted); when another store still reports under this nodeId, which it does until
+    // it has a problem or was silent for downAfterUs; and when storeId belongs to another node. The row stays as it
+    // was.
+    NodeVerdict report(const NodeReport& report, const NodeTimes& times = {});
     // What report would say of a node that has no marker yet: may it format its folder? Throws conflict as report does.
-    void requireMayFormat(std::string_view nodeId, bool mounted);
+    void requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times = {});
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
     // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.

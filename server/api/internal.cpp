@@ -33,7 +33,7 @@ void nodeReport(Services& services, http::SignedCall& call) {
     answer.beat = services.settings.nodeBeat;
     answer.time = services.clock();
     if (!report.storeId) {
-        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted);
+        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted, services.settings.nodeTimes);
         answer.state = "unformatted";
         return send(answer);
     }
@@ -50,7 +50,8 @@ void nodeReport(Services& services, http::SignedCall& call) {
                                                   .freeBytes = report.freeBytes,
                                                   .mounted = report.mounted,
                                                   .catalogSeq = report.catalogSeq,
-                                                  .problem = report.problem});
+                                                  .problem = report.problem},
+                                                 services.settings.nodeTimes);
     answer.catalogSeq = verdict.catalogSeq;
     answer.state = stateName(verdict.state);
     if (verdict.mustBeReached && report.problem.empty()) {

@@ -100,6 +100,11 @@ milliseconds Registration::beat() noexcept try {
     return settings_.beat;
 }
 
+void Registration::sayStopped() noexcept try {
+    if (store_ != nullptr) (void)report_(reportOf("the node was stopped"));
+} catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it will be known by its silence
+}
+
 std::string Registration::look() try {
     if (store_ != nullptr) {
         try {

@@ -58,6 +58,10 @@ class Registration {
     // marker, or when the API server has allowed to make one.
     [[nodiscard]] std::chrono::milliseconds beat() noexcept;
 
+    // Tells an API server, if one answers, that this process ends in order: nobody has to wait for it then, and another
+    // store may take its place. After the last beat.
+    void sayStopped() noexcept;
+
   private:
     // Sees to it that store_ is the store in the folder, if there is one. Empty, or why it cannot be used.
     [[nodiscard]] std::string look();

@@ -184,11 +184,45 @@ TEST_P(NodesTest, ANewUrlHasToBeReachedWhileTheCopiesStillCount) {
     EXPECT_EQ(stateOf("n"), StoreState::down) << "nobody could reach it there";
 }
 
+TEST_P(NodesTest, TwoProcessesWithOneIdDoNotVoidEachOthersCopies) {
+    stores.push_back(join("n"));
+    (void)put(makeUser("alice"), "f", "x");
+    NodeReport other = reportOf("n");
+    other.storeId = "another store";
+    other.url = "http://elsewhere:8001";
+    for (int i = 0; i < 2; ++i) {
+        try {
+            (void)nodes.report(other, times);
+            ADD_FAILURE() << "nothing was thrown";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::conflict);
+            EXPECT_THAT(error.publicMessage(), HasSubstr("still reports with another store"));
+        }
+        EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false, times); }), ErrorCode::conflict);
+        EXPECT_EQ(nodes.find("n")->uuid, "store of n");
+        EXPECT_EQ(nodes.find("n")->endpoint, "http://n:8001");
+        EXPECT_EQ(nodes.find("n")->replicas, 1);
+        pass(580 * minuteUs);  // suspect, and it may come back
+    }
+    EXPECT_EQ(stateOf("n"), StoreState::down);
+    nodes.requireMayFormat("n", false, times);
+    EXPECT_EQ(nodes.report(other, times).state, StoreState::joining) << "it fell silent";
+    EXPECT_EQ(errorOf([&] { (void)nodes.report(reportOf("n"), times); }), ErrorCode::conflict);
+    EXPECT_EQ(nodes.find("n")->uuid, "another store");
+    other.problem = "it was stopped";
+    (void)nodes.report(other, times);
+    EXPECT_EQ(nodes.report(reportOf("n"), times).state, StoreState::joining) << "it said that it cannot be used";
+}
+
 TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
     stores.push_back(join("n"));
     (void)put(makeUser("alice"), "f", "x");
     EXPECT_EQ(nodes.find("n")->replicas, 1);
     NodeReport report = reportOf("n");
+    report.problem = "its disk failed";
+    (void)nodes.report(report);
+    EXPECT_EQ(nodes.find("n")->replicas, 1);
+    report.problem.clear();
     report.storeId = "of the new disk";
     const NodeVerdict verdict = nodes.report(report);
     EXPECT_EQ(verdict.row, stores[3]);
@@ -204,6 +238,8 @@ TEST_P(NodesTest, AnUnmountedDiskIsNotTakenForAnEmptyOne) {
     stores.push_back(nodes.report(report).row);
     nodes.reached(stores[3]);
     (void)put(makeUser("alice"), "f", "x");
+    report.problem = "its folder has lost its vault.json";
+    (void)nodes.report(report);
     nodes.requireMayFormat("n", true);
     nodes.requireMayFormat("new", false);
     EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);

@@ -248,6 +248,18 @@ TEST_F(RegistrationTest, ReportsAStoreThatCannotBeTakenIntoUse) {
     EXPECT_EQ(slot_.problem(), "");
 }
 
+TEST_F(RegistrationTest, SaysThatItStops) {
+    registration_->sayStopped();
+    EXPECT_THAT(reports_, IsEmpty()) << "nobody knows it";
+    beat();
+    registration_->sayStopped();
+    EXPECT_EQ(reports_.back().storeId, slot_.use()->identity().storeId);
+    EXPECT_EQ(reports_.back().problem, "the node was stopped");
+    refusal_ = Error(ErrorCode::unavailable, "No API server answers.");
+    registration_->sayStopped();
+    EXPECT_FALSE(told("registration_failed")) << "it will be known by its silence";
+}
+
 TEST_F(RegistrationTest, SaysWhenItsStateChanges) {
     beat();
     EXPECT_TRUE(told("state: up"));
