@@ -1,4 +1,4 @@
-#include "server/embedded/settings.h"
+#include "server/wiring/settings.h"
 
 #include <algorithm>
 #include <iterator>
