@@ -23,17 +23,18 @@
 #include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
 #include "common/process/version.h"
+#include "database/catalog/clock_check.h"
 #include "database/catalog/export.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
 #include "server/cache/local_cache.h"
 #include "server/cache/redis_cache.h"
-#include "server/embedded/cluster_stores.h"
-#include "server/embedded/data_folder.h"
-#include "server/embedded/local_stores.h"
-#include "server/embedded/settings.h"
 #include "server/storage/chunk_intake.h"
 #include "server/storage/file_content.h"
+#include "server/wiring/cluster_stores.h"
+#include "server/wiring/data_folder.h"
+#include "server/wiring/local_stores.h"
+#include "server/wiring/settings.h"
 #include "storagenode/client/node_directory.h"
 #include "worker/jobs/jobs.h"
 #include "worker/queue/in_process_queue.h"
@@ -133,7 +134,9 @@ int run(const process::Config& config) {
     std::optional<storagenode::NodeDirectory> directory;  // of a cluster
     std::unique_ptr<StoreSource> source;
     if (cluster) {
-        directory.emplace(catalog.chunks, nodeClient);
+        directory.emplace(catalog.chunks, nodeClient, [&](const catalog::Store& node, const Error& error) {
+            log.write(Level::warning, "node_without_address", {{"node", node.nodeId}, {"what", error.what()}});
+        });
         source = std::make_unique<ClusterStores>(*directory);
     } else {
         makeFirstAccount(catalog, passwords, settings);
@@ -200,7 +203,9 @@ int run(const process::Config& config) {
              }});
     stores.setReplicas(source->replicas());
 
-    worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token());
+    worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token(), [&] {
+        return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
+    });
     const worker::SweepLeases leases{catalog.nodes, process::newInstanceName()};
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
     if (!cluster)

@@ -93,8 +93,9 @@ int run(const process::Config& config) {
     stop.wait();
     log.write(Level::info, "stopping", {});
     beats.request_stop();
-    server.stop();
     beats.join();
+    registration.sayStopped();
+    server.stop();
     log.write(Level::info, "stopped", {});
     return 0;
 }

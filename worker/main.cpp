@@ -17,6 +17,7 @@
 #include "common/wire/json.h"
 #include "common/wire/signature.h"
 #include "database/catalog/catalog.h"
+#include "database/catalog/clock_check.h"
 #include "storagenode/client/node_directory.h"
 #include "worker/jobs/jobs.h"
 #include "worker/jobs/node_stores.h"
@@ -106,9 +107,14 @@ int run(const process::Config& config) {
 
     catalog::Catalog catalog(settings.catalog, clock);
     const wire::ClusterKey key(settings.clusterSecret);
-    storagenode::NodeDirectory directory(catalog.chunks, [&](const std::string& nodeId, const std::string& url) {
-        return std::make_shared<storagenode::NodeClient>(nodeId, url, key, storagenode::NodeClientOptions{}, clock);
-    });
+    storagenode::NodeDirectory directory(
+        catalog.chunks,
+        [&](const std::string& nodeId, const std::string& url) {
+            return std::make_shared<storagenode::NodeClient>(nodeId, url, key, storagenode::NodeClientOptions{}, clock);
+        },
+        [&](const catalog::Store& node, const Error& error) {
+            log.write(Level::warning, "node_without_address", {{"node", node.nodeId}, {"what", error.what()}});
+        });
     const Stores stores = [&] { return liveStoresOf(directory); };
     ChunkBuffers buffers(settings.chunkBuffers, static_cast<std::size_t>(settings.chunkSize));
     Throttle repairs(settings.maintenance.repairBytesPerS), moves(settings.maintenance.rebalanceBytesPerS);
@@ -117,11 +123,20 @@ int run(const process::Config& config) {
     observeJobs(metrics, jobs);
     const std::string name = process::newInstanceName();
 
+    constexpr std::string_view whose = "This worker's";
+    std::atomic<Timestamp> ahead = 0;  // this process's clock of the database's
+    metrics.gauge("chunkvault_clock_ahead_seconds", "How far this machine's clock is ahead of the database's",
+                  [&] { return static_cast<double>(ahead) / static_cast<double>(secondUs); });
+
     std::atomic<bool> ready = false;
     const http::Router router({
         {http::Method::get, "/health",
          [&](http::Request&, http::Response& response) {
-             const wire::Json json = {{"status", ready ? "ok" : "unavailable"}};
+             const std::string fault = catalog::clockFault(ahead, whose);
+             const wire::Json json = {{"status", !ready          ? "unavailable"
+                                                 : fault.empty() ? "ok"
+                                                                 : "degraded"},
+                                      {"clock", fault.empty() ? "ok" : fault}};
              response.send(ready ? 200 : 503, "application/json", json.dump());
          }},
         {http::Method::get, "/health/live",
@@ -155,7 +170,8 @@ int run(const process::Config& config) {
             [&](const std::string& what) {
                 log.write(what.empty() ? Level::info : Level::warning, "redis", {{"what", what.empty() ? "ok" : what}});
             });
-        Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token());
+        Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token(),
+                      [&] { return catalog::clockFault(catalog::clockAhead(catalog.database, clock), whose); });
         const SweepLeases leases{catalog.nodes, name};
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())
@@ -168,9 +184,15 @@ int run(const process::Config& config) {
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
         const std::stop_token stopping = ending.get_token();
-        while (!stopping.stop_requested()) {
+        for (std::string told; !stopping.stop_requested();) {
             try {
                 (void)directory.refresh();
+                ahead = catalog::clockAhead(catalog.database, clock);
+                if (std::string fault = catalog::clockFault(ahead, whose); fault.empty() != told.empty()) {
+                    log.write(fault.empty() ? Level::info : Level::warning, "clock",
+                              {{"what", fault.empty() ? "ok" : fault + " Nothing is deleted by age until then."}});
+                    told = std::move(fault);
+                }
             } catch (const Error& error) {
                 log.write(Level::warning, "nodes_unknown", {{"what", error.what()}});
             }

@@ -25,7 +25,7 @@ struct Catalog {
           tree(database, clock, options.tree, options.defaultQuota),
           uploads(database, clock, options.uploads, options.tree, options.defaultQuota),
           chunks(database, clock, options.uploads.replicationFactor),
-          nodes(database, clock, options.uploads.replicationFactor),
+          nodes(database, options.uploads.replicationFactor),
           shares(database, clock) {}
 
     Database database;

@@ -79,19 +79,22 @@ StoreRow Chunks::registerStore(const StoreRegistration& store) {
                             .mounted = false,
                             .catalogSeq = 0,
                             .problem = ""},
-                           clock_())
+                           databaseNow(session), {})
                   .row;
     });
     return row;
 }
 
 void Chunks::setStoreState(StoreRow store, StoreState state) {
+    // One that cannot be used now is still to be emptied, if it was.
+    const bool keepsDrain = state == StoreState::down || state == StoreState::suspect;
     const bool drain = state == StoreState::draining || state == StoreState::drained;
-    const Timestamp now = clock_();
     database_.write([&](Session& session) {
-        session.execute("UPDATE stores SET state = $1, state_since = $2, drain = $3, drained_at = $4 WHERE id = $5",
-                        {textOf(state), now, drain,
-                         state == StoreState::drained ? std::optional<std::int64_t>(now) : std::nullopt, store});
+        const Timestamp now = databaseNow(session);
+        session.execute("UPDATE stores SET state = $1, state_since = $2 WHERE id = $3", {textOf(state), now, store});
+        if (keepsDrain) return;
+        session.execute("UPDATE stores SET drain = $1, drained_at = $2 WHERE id = $3",
+                        {drain, state == StoreState::drained ? std::optional<std::int64_t>(now) : std::nullopt, store});
     });
 }
 

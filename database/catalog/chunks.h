@@ -76,6 +76,7 @@ class Chunks {
     // Nodes::report for a store that does not say what it has seen of the catalog. A folder of this process (no
     // endpoint) is up at once.
     StoreRow registerStore(const StoreRegistration& store);
+    // A drain outlasts down and suspect.
     void setStoreState(StoreRow store, StoreState state);
     // All, removed ones too, but no disks that were replaced. Counting their replicas reads all of them.
     [[nodiscard]] std::vector<Store> stores(bool countReplicas = true);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/error/error.h"
+#include "database/catalog/rows.h"
 
 namespace chunkvault::catalog {
 
@@ -164,6 +165,9 @@ ExportReport exportTo(Database& from, const std::string& postgresUrl, const Expo
                                  [](const Row&) {});
                 report.tables.push_back({table.name, rows});
             }
+            // The folders of the server that was are nowhere now, until their nodes report.
+            target.execute("UPDATE stores SET state = 'down', state_since = $1 WHERE state <> 'removed'",
+                           {databaseNow(target)});
         });
     });
     // The tables were empty when PostgreSQL last looked.

@@ -22,9 +22,9 @@ struct ExportReport {
 using ExportProgress = std::function<void(const std::string& table, std::int64_t rows)>;
 
 // Copies all tables of a SQLite catalog, which nobody else uses meanwhile, into an empty database in one transaction,
-// and makes its schema first. Ids that were ever used are not given out again there. Throws conflict when the database
-// has rows already, unavailable when it cannot be reached, or when what arrived is not what was sent: nothing is copied
-// then.
+// and makes its schema first. Ids that were ever used are not given out again there; the stores are down until their
+// nodes report. Throws conflict when the database has rows already, unavailable when it cannot be reached, or when what
+// arrived is not what was sent: nothing is copied then.
 ExportReport exportTo(Database& from, const std::string& postgresUrl, const ExportProgress& progress);
 
 }  // namespace chunkvault::catalog

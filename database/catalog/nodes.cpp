@@ -39,15 +39,6 @@ Locked lockStore(Session& session, StoreRow store) {
     return *found;
 }
 
-// By the clock that all who use the database share.
-Timestamp databaseNow(Session& session) {
-    if (!session.isPostgres()) return systemNow();
-    Timestamp now = 0;
-    session.query("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", {},
-                  [&](const Row& row) { now = row.integer(0); });
-    return now;
-}
-
 void hold(Session& session, std::string_view why, Timestamp now) {
     session.execute(
         "UPDATE vault SET collection_held_why = CASE WHEN collection_held_at IS NULL THEN $1 ELSE collection_held_why "
@@ -82,15 +73,14 @@ std::optional<StoreState> stateByAge(const Seen& seen, Timestamp now, const Node
 
 }  // namespace
 
-Nodes::Nodes(Database& database, Clock clock, int replicationFactor)
-    : database_(database), clock_(std::move(clock)), replicationFactor_(replicationFactor) {}
+Nodes::Nodes(Database& database, int replicationFactor) : database_(database), replicationFactor_(replicationFactor) {}
 
-NodeVerdict Nodes::report(const NodeReport& report) {
+NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
     NodeVerdict verdict{};
     database_.write([&](Session& session) {
-        const Timestamp now = clock_();
+        const Timestamp now = databaseNow(session);
         requireVault(session, now);
-        const RecordedReport recorded = recordReport(session, report, now);
+        const RecordedReport recorded = recordReport(session, report, now, times);
         // Last: all reports wait for each other here.
         std::int64_t seq = 0;
         session.query("UPDATE vault SET seq = seq + 1 WHERE one = 1 RETURNING seq", {},
@@ -110,8 +100,9 @@ NodeVerdict Nodes::report(const NodeReport& report) {
     return verdict;
 }
 
-void Nodes::requireMayFormat(std::string_view nodeId, bool mounted) {
-    database_.write([&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted); });
+void Nodes::requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times) {
+    database_.write(
+        [&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted, databaseNow(session), times); });
 }
 
 void Nodes::reached(StoreRow store) {
@@ -121,7 +112,7 @@ void Nodes::reached(StoreRow store) {
             "'draining' ELSE 'drained' END,"
             " state_since = CASE WHEN state IN ('up', 'draining', 'drained') THEN state_since ELSE $1 END"
             " WHERE id = $2 AND state <> 'removed' AND problem = ''",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -135,7 +126,7 @@ std::vector<Store> Nodes::age(const NodeTimes& times) {
     std::vector<Store> changed;
     database_.write([&](Session& session) {
         changed.clear();
-        const Timestamp now = clock_();
+        const Timestamp now = databaseNow(session);
         std::vector<Seen> all;
         session.query(sql, {}, [&](const Row& row) {
             Seen seen{storeOf(row, false), row.truth(14), StoreState::up};
@@ -179,7 +170,7 @@ void Nodes::drain(StoreRow store) {
             " drain_replicas = (SELECT COUNT(*) FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good'),"
             " state_since = CASE WHEN state = 'up' THEN $1 ELSE state_since END,"
             " state = CASE WHEN state = 'up' THEN 'draining' ELSE state END WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -190,7 +181,7 @@ void Nodes::keep(StoreRow store) {
             "UPDATE stores SET drain = 0, drained_at = NULL, drain_started_at = NULL, drain_replicas = 0,"
             " state_since = CASE WHEN state IN ('draining', 'drained') THEN $1 ELSE state_since END,"
             " state = CASE WHEN state IN ('draining', 'drained') THEN 'up' ELSE state END WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -203,7 +194,7 @@ void Nodes::drained(StoreRow store) {
             " state = CASE WHEN state = 'draining' THEN 'drained' ELSE state END"
             " WHERE id = $2 AND drain = 1 AND drained_at IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM replicas r WHERE r.store_id = stores.id AND r.state = 'good')",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
 }
 
@@ -213,7 +204,7 @@ void Nodes::remove(StoreRow store) {
         session.execute(
             "UPDATE stores SET state = 'removed', state_since = $1, problem = '', drain = 0, drained_at = NULL,"
             " drain_started_at = NULL, drain_replicas = 0 WHERE id = $2",
-            {clock_(), store});
+            {databaseNow(session), store});
     });
     while (forgetVoidCopies(replicasAtOnce) > 0) {
     }
@@ -243,9 +234,11 @@ StoreRole Nodes::role(StoreRow store) {
     static const std::string sql =
         "SELECT COUNT(*), COALESCE(SUM(size), 0),"
         " COALESCE(SUM(CASE WHEN wanted AND live = 0 THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN wanted AND answering = 0 THEN 1 ELSE 0 END), 0),"
         " COALESCE(SUM(CASE WHEN wanted AND up < $2 THEN 1 ELSE 0 END), 0) FROM ("
         " SELECT k.size AS size, " +
-        others + "IN " + std::string(liveStates) + ") AS live, " + others +
+        others + "IN " + std::string(liveStates) + ") AS live, " + others + "IN ('up', 'draining')) AS answering, " +
+        others +
         "= 'up') AS up,"
         " (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
         "  OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = k.id)) AS wanted"
@@ -253,7 +246,7 @@ StoreRole Nodes::role(StoreRow store) {
     StoreRole role{};
     database_.read([&](Session& session) {
         session.query(sql, {store, replicationFactor_}, [&](const Row& row) {
-            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
+            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)};
         });
     });
     return role;
@@ -311,24 +304,26 @@ std::optional<CollectionHold> Nodes::collectionHold() {
 
 void Nodes::holdCollection(std::string_view reason) {
     database_.write([&](Session& session) {
-        requireVault(session, clock_());
-        hold(session, reason, clock_());
+        const Timestamp now = databaseNow(session);
+        requireVault(session, now);
+        hold(session, reason, now);
     });
 }
 
 void Nodes::allowCollection() {
     database_.write([&](Session& session) {
-        requireVault(session, clock_());
+        const Timestamp now = databaseNow(session);
+        requireVault(session, now);
         session.execute(
             "UPDATE vault SET collection_held_at = NULL, collection_held_why = NULL, collection_allowed_at = $1",
-            {clock_()});
+            {now});
     });
 }
 
 bool Nodes::collectionAllowed() {
     bool allowed = false;
     database_.read([&](Session& session) {
-        session.query("SELECT 1 FROM vault WHERE collection_allowed_at > $1", {clock_() - dayUs},
+        session.query("SELECT 1 FROM vault WHERE collection_allowed_at > $1", {databaseNow(session) - dayUs},
                       [&](const Row&) { allowed = true; });
     });
     return allowed;

@@ -1,5 +1,5 @@
 // The life of stores: who has reported when, what that makes of them, and what an operator may do with them; and the
-// leases of the sweeps. Thread-safe. Times are of the clock given, which is the server's own.
+// leases of the sweeps. Thread-safe. Times are of the database's clock, which all who use it share.
 #pragma once
 
 #include <optional>
@@ -44,6 +44,7 @@ struct StoreRole {
     std::int64_t replicas;     // good copies on it
     std::int64_t bytes;        // of these
     std::int64_t onlyCopies;   // chunks with no good copy on any other live store
+    std::int64_t notReadable;  // chunks with no good copy on any other store that answers: up or draining
     std::int64_t shortCopies;  // chunks that would have fewer than REPLICATION_FACTOR good copies on other stores that
                                // are up
 };
@@ -75,16 +76,18 @@ struct SweepRun {
 
 class Nodes {
   public:
-    Nodes(Database& database, Clock clock, int replicationFactor);
+    Nodes(Database& database, int replicationFactor);
 
     // One transaction: the row of report.nodeId (new ones are joining), last seen now unless it has a problem; another
     // storeId than before: an empty disk, with a row of its own, and what was on the other is void at once. Raises the
-    // catalog's seq, and holds collection when the store has seen a higher one. Throws conflict when the node was
-    // removed; when it was a mount point before, its storeId is another now and it is none any more (its disk is not
-    // mounted); and when storeId belongs to another node. The row stays as it was.
-    NodeVerdict report(const NodeReport& report);
+    // catalog's seq, and holds collection when the store has seen a higher one.
+    // Throws conflict when the node was removed; when it was a mount point before, its storeId is another now and it is
+    // none any more (its disk is not mounted); when another store still reports under this nodeId, which it does until
+    // it has a problem or was silent for downAfterUs; and when storeId belongs to another node. The row stays as it
+    // was.
+    NodeVerdict report(const NodeReport& report, const NodeTimes& times = {});
     // What report would say of a node that has no marker yet: may it format its folder? Throws conflict as report does.
-    void requireMayFormat(std::string_view nodeId, bool mounted);
+    void requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times = {});
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
     // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.
@@ -125,7 +128,6 @@ class Nodes {
 
   private:
     Database& database_;
-    Clock clock_;
     int replicationFactor_;
 };
 

@@ -110,4 +110,12 @@ Entry entryOf(const Row& row) {
     return entry;
 }
 
+Timestamp databaseNow(Session& session) {
+    if (!session.isPostgres()) return systemNow();
+    Timestamp now = 0;
+    session.query("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", {},
+                  [&](const Row& row) { now = row.integer(0); });
+    return now;
+}
+
 }  // namespace chunkvault::catalog

@@ -45,6 +45,9 @@ inline constexpr int entryNameKeyColumn = 17;
 // Finds part as it is, anywhere: for "LIKE $1 ESCAPE '\\'".
 [[nodiscard]] std::string likePattern(std::string_view part);
 
+// By the clock that all who use the database share.
+[[nodiscard]] Timestamp databaseNow(Session& session);
+
 // The states of stores whose copies count.
 inline constexpr std::string_view liveStates = "('up', 'suspect', 'draining')";
 

@@ -16,11 +16,14 @@ struct Known {
     bool mounted;
     bool reached;
     StoreState settled;  // its state when all is well
+    Timestamp lastSeenAt;
+    bool usable;  // it had no problem then
 };
 
 std::optional<Known> lockKnown(Session& session, std::string_view nodeId) {
     static const std::string sqlite =
-                                 "SELECT id, uuid, endpoint, state, mounted, reached, drain, drained_at FROM stores"
+                                 "SELECT id, uuid, endpoint, state, mounted, reached, drain, drained_at,"
+                                 " last_seen_at, problem FROM stores"
                                  " WHERE node_id = $1",
                              postgres = sqlite + " FOR UPDATE";
     std::optional<Known> known;
@@ -32,13 +35,16 @@ std::optional<Known> lockKnown(Session& session, std::string_view nodeId) {
                       storeStateOf(row.text(3)),
                       row.truth(4),
                       row.truth(5),
-                      row.truth(6) ? drained : StoreState::up};
+                      row.truth(6) ? drained : StoreState::up,
+                      row.integer(8),
+                      row.text(9).empty()};
     });
     return known;
 }
 
 // sameStore: what stands in the folder is the store that the row knows.
-void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, bool mounted) {
+void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, bool mounted, Timestamp now,
+                   const NodeTimes& times) {
     const std::string name = "The storage node \"" + std::string(nodeId) + '"';
     if (known.state == StoreState::removed)
         throw Error(ErrorCode::conflict, name +
@@ -46,6 +52,14 @@ void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, 
                                              "NODE_ID and an empty folder.");
     if (!sameStore && known.mounted && !mounted)
         throw Error(ErrorCode::conflict, name + " kept its chunks on a mounted disk, and its disk is not mounted.");
+    // Folders of a server of its own have that one process.
+    if (!sameStore && !known.endpoint.empty() && known.usable && now - known.lastSeenAt <= times.downAfterUs)
+        throw Error(
+            ErrorCode::conflict,
+            name + " at " + known.endpoint +
+                " still reports with another store. Of two processes with one NODE_ID, give one another. If the "
+                "disk of the node was replaced: stop the node in order first, or wait until it has been silent "
+                "for DOWN_AFTER.");
 }
 
 // Of a disk whose place another one has taken: all that is known of its copies is void at once, also what is recorded
@@ -125,12 +139,12 @@ void requireVault(Session& session, Timestamp now) {
                     {Poco::UUIDGenerator::defaultGenerator().createRandom().toString(), now});
 }
 
-RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now) {
+RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now, const NodeTimes& times) {
     auto known = lockKnown(session, report.nodeId);
     // The row for which it waited may have been left behind meanwhile, with another in its place.
     if (!known) known = lockKnown(session, report.nodeId);
     const bool sameStore = known && known->uuid == report.storeId;
-    if (known) requireUsable(*known, report.nodeId, sameStore, report.mounted);
+    if (known) requireUsable(*known, report.nodeId, sameStore, report.mounted, now, times);
     session.query("SELECT node_id FROM stores WHERE uuid = $1 AND node_id <> $2", {report.storeId, report.nodeId},
                   [&](const Row& row) {
                       throw Error(ErrorCode::conflict, "The store " + report.storeId + " belongs to the node \"" +
@@ -160,8 +174,8 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
     return recorded;
 }
 
-void requireMayFormat(Session& session, std::string_view nodeId, bool mounted) {
-    if (const auto known = lockKnown(session, nodeId)) requireUsable(*known, nodeId, false, mounted);
+void requireMayFormat(Session& session, std::string_view nodeId, bool mounted, Timestamp now, const NodeTimes& times) {
+    if (const auto known = lockKnown(session, nodeId)) requireUsable(*known, nodeId, false, mounted, now, times);
 }
 
 }  // namespace chunkvault::catalog

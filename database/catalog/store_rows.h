@@ -31,8 +31,8 @@ struct RecordedReport {
 };
 // Puts a report into the row of its node; a folder of this process counts as reached. Throws conflict as Nodes::report
 // does.
-RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now);
+RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now, const NodeTimes& times);
 // Throws conflict as Nodes::requireMayFormat does.
-void requireMayFormat(Session& session, std::string_view nodeId, bool mounted);
+void requireMayFormat(Session& session, std::string_view nodeId, bool mounted, Timestamp now, const NodeTimes& times);
 
 }  // namespace chunkvault::catalog

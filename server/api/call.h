@@ -35,6 +35,7 @@ struct ApiSettings {
     int writeQuorum = 2;
     int replicationFactor = 3;
     std::chrono::milliseconds nodeBeat{2000};  // how often storage nodes report
+    catalog::NodeTimes nodeTimes;
     std::string notice;                 // what the operator should know about the safety of this setup; may be empty
     int loginsPerAddress = 100;         // in five minutes
     int loginsPerAccount = 10;          // in five minutes, failed ones

@@ -1,4 +1,5 @@
 #include "common/error/error.h"
+#include "common/http/client.h"
 #include "common/wire/node_report.h"
 #include "server/api/call.h"
 #include "server/api/encode.h"
@@ -6,9 +7,23 @@
 
 namespace chunkvault::server {
 
+namespace {
+
+// An address that cannot be parsed must not come into the catalog: everybody would try to use it.
+void requireUrl(const std::string& url) {
+    try {
+        (void)http::ServerAddress::parse(url);
+    } catch (const Error& error) {
+        throw Error(ErrorCode::badRequest, "url: " + error.publicMessage());
+    }
+}
+
+}  // namespace
+
 // The beat of a storage node.
 void nodeReport(Services& services, http::SignedCall& call) {
     const wire::NodeReport report = wire::parseNodeReport(call.body(wire::maxNodeReportBytes));
+    requireUrl(report.url);
     const auto send = [&](const wire::NodeReportAnswer& answer) {
         call.response.send(200, "application/json", wire::encode(answer));
     };
@@ -18,7 +33,7 @@ void nodeReport(Services& services, http::SignedCall& call) {
     answer.beat = services.settings.nodeBeat;
     answer.time = services.clock();
     if (!report.storeId) {
-        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted);
+        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted, services.settings.nodeTimes);
         answer.state = "unformatted";
         return send(answer);
     }
@@ -35,7 +50,8 @@ void nodeReport(Services& services, http::SignedCall& call) {
                                                   .freeBytes = report.freeBytes,
                                                   .mounted = report.mounted,
                                                   .catalogSeq = report.catalogSeq,
-                                                  .problem = report.problem});
+                                                  .problem = report.problem},
+                                                 services.settings.nodeTimes);
     answer.catalogSeq = verdict.catalogSeq;
     answer.state = stateName(verdict.state);
     if (verdict.mustBeReached && report.problem.empty()) {

@@ -11,9 +11,6 @@ class Database;
 
 namespace chunkvault::server {
 
-// How far the clocks of the servers of one vault may be from the database's, so that they agree on what has expired.
-constexpr Timestamp maxClockDifference = 30 * secondUs;
-
 // What keeps the server from serving requests, as a sentence for the operator; empty when nothing does.
 [[nodiscard]] std::string notReadyReason(catalog::Database& database, const Clock& clock);
 

@@ -47,8 +47,8 @@ Advice mayStop(const Store& node, const catalog::StoreRole& role, std::span<cons
         return {no, "Uploads would stop: an upload needs " + std::to_string(rules.writeQuorum) + " nodes, and only " +
                         counted(static_cast<std::int64_t>(others.up), "other node") +
                         " can take chunks now. Start the others first."};
-    if (role.onlyCopies > 0)
-        return {later, counted(role.onlyCopies, "chunk") +
+    if (role.notReadable > 0)
+        return {later, counted(role.notReadable, "chunk") +
                            " would not be readable: no other node that answers has a copy. They are being copied."};
     return {yes,
             "Every chunk on it can be read from another node. If it stays away for longer than DOWN_AFTER, its "

@@ -58,6 +58,15 @@ std::optional<Error> attempt(Work&& work) {
     }
 }
 
+// The same, and whether the store was reached.
+template <typename Work>
+std::optional<Error> attemptAt(StorePause& pause, Work&& work) {
+    auto error = attempt(work);
+    if (error && error->code() == ErrorCode::unavailable) pause.failed(SteadyClock::now());
+    else pause.reached();
+    return error;
+}
+
 // Tasks on lanes that answer with their number. Gives up at the end what has not answered.
 template <typename Answer>
 class Calls {
@@ -145,16 +154,22 @@ class ReplicatedChunkStore::Choice {
   public:
     Choice(const Members& members, std::size_t quorum) : members_(members) {
         std::vector<const Member*> stuck;
+        const TimePoint now = SteadyClock::now();
         for (const Member& member : members) {
             if (!member.replica.acceptsNewChunks) {
                 anyFull_ = true;
                 continue;
             }
             if (member.writes->stuck()) stuck.push_back(&member);
+            else if (member.pause->lasts(now)) spare_.push_back(&member);
             else open_.push_back(&member);
         }
-        // Better to wait for a store that hangs than to fail at once.
-        if (open_.size() < quorum) open_.insert(open_.end(), stuck.begin(), stuck.end());
+        // Better to wait for a store that hangs, or was not reached before, than to fail at once.
+        for (auto* others : {&spare_, &stuck}) {
+            if (open_.size() >= quorum) break;
+            open_.insert(open_.end(), others->begin(), others->end());
+            others->clear();
+        }
         for (const Member* member : open_)
             weights_.push_back({catalog::valueOf(member->replica.store), member->replica.zone,
                                 static_cast<double>(std::max<std::int64_t>(member->replica.capacityBytes, 1))});
@@ -164,12 +179,16 @@ class ReplicatedChunkStore::Choice {
         std::vector<const Member*> order;
         order.reserve(preferred.size() + open_.size());
         for (const StoreRow store : preferred)
-            if (const Member* member = memberOf(members_, store); member != nullptr && !member->writes->stuck())
+            if (const Member* member = memberOf(members_, store);
+                member != nullptr && !member->writes->stuck() && !member->pause->lasts(SteadyClock::now()))
                 order.push_back(member);
         for (const std::size_t i : placementOrder(id, weights_))
             if (std::find(order.begin(), order.end(), open_[i]) == order.end()) order.push_back(open_[i]);
         return order;
     }
+
+    // Those that were not reached of late: for a quorum that the others do not make.
+    [[nodiscard]] const std::vector<const Member*>& spare() const { return spare_; }
 
     // Whether a store was left out because it has no room.
     [[nodiscard]] bool anyFull() const { return anyFull_; }
@@ -177,7 +196,7 @@ class ReplicatedChunkStore::Choice {
   private:
     const Members& members_;
     bool anyFull_ = false;
-    std::vector<const Member*> open_;
+    std::vector<const Member*> open_, spare_;
     std::vector<PlacementCandidate> weights_;
 };
 
@@ -225,8 +244,9 @@ void ReplicatedChunkStore::setReplicas(std::vector<Replica> replicas) {
         if (member.writes == nullptr) {
             member.writes = std::make_shared<StoreLane>(limits_.threadsPerStore, limits_.bytesInFlightPerStore);
             member.reads = std::make_shared<StoreLane>(limits_.threadsPerStore, limits_.bytesInFlightPerStore);
+            member.pause = std::make_shared<StorePause>(limits_.firstPause, limits_.longestPause);
         }
-        members->push_back({std::move(replica), member.writes, member.reads});
+        members->push_back({std::move(replica), member.writes, member.reads, member.pause});
     }
     members_ = std::move(members);
 }
@@ -240,17 +260,25 @@ std::vector<StoreRow> ReplicatedChunkStore::put(const Chunk& chunk, Generation g
                                                 std::span<const StoreRow> preferred) {
     const auto all = members();
     const Choice choice(*all, limits_.writeQuorum);
-    const auto order = choice.order(chunk.id(), preferred);
+    auto order = choice.order(chunk.id(), preferred);
+    const std::size_t usual = order.size();
+    order.insert(order.end(), choice.spare().begin(), choice.spare().end());
     std::vector<StoreRow> good;
     Failures failures(events_, choice.anyFull());
     Calls<WriteAnswer> calls;
     std::size_t begun = 0, late = 0;
     const auto begin = [&] {
-        for (; begun < order.size() && good.size() + calls.outstanding() < limits_.replicationFactor + late; ++begun)
-            calls.begin(order[begun]->writes, chunk.size(),
-                        [chunks = order[begun]->replica.chunks, chunk, generation](const auto& box, std::size_t call) {
-                            box->give({call, attempt([&] { chunks->put(chunk, generation); })});
+        for (; begun < order.size(); ++begun) {
+            const Member& member = *order[begun];
+            const std::size_t wanted = begun < usual ? limits_.replicationFactor : limits_.writeQuorum;
+            if (good.size() + calls.outstanding() >= wanted + late) return;
+            member.pause->trying(SteadyClock::now());
+            calls.begin(member.writes, chunk.size(),
+                        [chunks = member.replica.chunks, pause = member.pause, chunk, generation](const auto& box,
+                                                                                                  std::size_t call) {
+                            box->give({call, attemptAt(*pause, [&] { chunks->put(chunk, generation); })});
                         });
+        }
     };
     begin();
     const TimePoint deadline = SteadyClock::now() + limits_.writeDeadline;
@@ -318,11 +346,12 @@ std::vector<std::vector<StoreRow>> ReplicatedChunkStore::putAll(std::span<const 
             std::vector<PutItem> batch;
             batch.reserve(part.items.size());
             for (const std::size_t i : part.items) batch.push_back(items[i]);
-            calls.begin(
-                part.member->writes, part.bytes,
-                [chunks = part.member->replica.chunks, batch = std::move(batch)](const auto& box, std::size_t call) {
-                    box->give({call, attempt([&] { chunks->putAll(batch); })});
-                });
+            part.member->pause->trying(SteadyClock::now());
+            calls.begin(part.member->writes, part.bytes,
+                        [chunks = part.member->replica.chunks, pause = part.member->pause, batch = std::move(batch)](
+                            const auto& box, std::size_t call) {
+                            box->give({call, attemptAt(*pause, [&] { chunks->putAll(batch); })});
+                        });
         }
         TimePoint until = SteadyClock::now() + limits_.writeDeadline;
         while (calls.outstanding() > 0) {
@@ -371,10 +400,12 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
     };
     std::vector<Holder> order;
     const std::size_t turn = turn_++;
+    const TimePoint now = SteadyClock::now();
     const auto add = [&](std::span<const StoreRow> stores, bool areDoubtful) {
         for (std::size_t i = 0; i < stores.size(); ++i)
             if (const Member* member = memberOf(*all, stores[i]))
-                order.push_back({member, areDoubtful, member->reads->stuck() || !member->replica.answers,
+                order.push_back({member, areDoubtful,
+                                 member->reads->stuck() || !member->replica.answers || member->pause->lasts(now),
                                  member->reads->load(), (i + turn) % stores.size()});
     };
     add(holders, false);
@@ -400,12 +431,15 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
         if (!buffer) return false;
         auto loan = std::make_shared<ChunkBuffer>(std::move(*buffer));
         buffer.reset();
-        calls.begin(order[begun].member->reads, size,
-                    [chunks = order[begun].member->replica.chunks, id, size, loan](const auto& box, std::size_t call) {
-                        ReadAnswer answer{call, std::nullopt, std::nullopt};
-                        answer.error = attempt([&] { answer.chunk = chunks->get(id, size, std::move(*loan)); });
-                        box->give(std::move(answer));
-                    });
+        const Member& member = *order[begun].member;
+        member.pause->trying(SteadyClock::now());
+        calls.begin(
+            member.reads, size,
+            [chunks = member.replica.chunks, pause = member.pause, id, size, loan](const auto& box, std::size_t call) {
+                ReadAnswer answer{call, std::nullopt, std::nullopt};
+                answer.error = attemptAt(*pause, [&] { answer.chunk = chunks->get(id, size, std::move(*loan)); });
+                box->give(std::move(answer));
+            });
         ++begun;
         return true;
     };

@@ -19,6 +19,7 @@
 #include "common/error/error.h"
 #include "database/catalog/types.h"
 #include "server/storage/store_lane.h"
+#include "server/storage/store_pause.h"
 
 namespace chunkvault::server {
 
@@ -42,6 +43,8 @@ struct ReplicationLimits {
     std::chrono::milliseconds stragglerWait{5'000};   // for the other copies, once the quorum is there
     std::chrono::milliseconds readPatience{2'000};    // before the next copy is tried as well
     std::chrono::milliseconds readDeadline{30'000};   // for any copy
+    std::chrono::milliseconds firstPause{1'000};      // a store that could not be reached is passed over for so long,
+    std::chrono::milliseconds longestPause{30'000};   // and when that was in vain, each time longer, up to this
 };
 
 // What is wrong with a copy that the catalog says is there.
@@ -54,7 +57,8 @@ enum class ReplicaFault {
 
 // Thread-safe. A store that does not answer holds up a call no longer than the limits say; its threads keep working on
 // what they began, and until they are done it is passed over. What such a store still holds counts against the chunk
-// buffers, which must outlive this.
+// buffers, which must outlive this. One that could not be reached is passed over for a while as well, as long as the
+// others are enough.
 class ReplicatedChunkStore {
   public:
     // Called on the threads of the calls below, before these return; several at once. They must not throw.
@@ -106,6 +110,7 @@ class ReplicatedChunkStore {
         Replica replica;
         std::shared_ptr<StoreLane> writes;
         std::shared_ptr<StoreLane> reads;
+        std::shared_ptr<StorePause> pause;  // of both
     };
     using Members = std::vector<Member>;
     class Choice;

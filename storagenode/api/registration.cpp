@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 constexpr http::ClientTimeouts reportTimeouts{
     .answer = milliseconds(3'000), .stall = milliseconds(3'000), .whole = milliseconds(6'000)};
 constexpr milliseconds shortestBeat{100};
+constexpr const char* unconfirmed = "no API server has confirmed the vault of the store yet";
 constexpr Timestamp complainAgainUs = minuteUs;
 
 // Whether a disk of its own is mounted at the folder.
@@ -99,11 +100,15 @@ milliseconds Registration::beat() noexcept try {
     return settings_.beat;
 }
 
+void Registration::sayStopped() noexcept try {
+    if (store_ != nullptr) (void)report_(reportOf("the node was stopped"));
+} catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it will be known by its silence
+}
+
 std::string Registration::look() try {
     if (store_ != nullptr) {
         try {
             store_->requireMarker();
-            return {};
         } catch (const Error& error) {
             // What is there now may be the right disk, mounted anew.
             auto disk = openPosixDisk(settings_.folder);
@@ -111,6 +116,9 @@ std::string Registration::look() try {
             open(std::move(disk));
             return {};
         }
+        if (!useProblem_.empty()) store_->takeIntoUse(store_->identity().vaultId);
+        useProblem_.clear();
+        return {};
     }
     if (!std::filesystem::exists(settings_.folder)) return {};
     auto disk = openPosixDisk(settings_.folder);
@@ -125,7 +133,9 @@ void Registration::open(std::unique_ptr<Disk> disk) {
     if (identity.nodeId != settings_.nodeId.text())
         throw Error(ErrorCode::conflict, "The store in " + disk->description() + " is that of node " + identity.nodeId +
                                              ", but NODE_ID is " + settings_.nodeId.text() + '.');
-    store_ = DiskChunkStore::open(std::move(disk), identity.vaultId, settings_.reserveBytes);
+    store_ = DiskChunkStore::openUnused(std::move(disk), settings_.reserveBytes);
+    vaultProblem_ = unconfirmed;
+    useProblem_.clear();
     tell_(process::Level::info, "store_opened", identity.storeId);
 }
 
@@ -156,8 +166,14 @@ milliseconds Registration::follow(const wire::NodeReportAnswer& answer, const st
         vaultProblem_ = "the store belongs to the vault " + store_->identity().vaultId + ", but the API server to " +
                         answer.vaultId;
         complain("store_unusable", vaultProblem_);
-    } else {
-        vaultProblem_.clear();
+    } else if (problem.empty()) {
+        try {
+            store_->takeIntoUse(answer.vaultId);
+            vaultProblem_.clear();
+        } catch (const Error& error) {
+            vaultProblem_ = useProblem_ = error.what();
+            complain("store_unusable", useProblem_);
+        }
     }
     if (problem.empty()) slot_.set(store_, vaultProblem_);
     if (!vaultProblem_.empty()) return settings_.beat;
@@ -184,6 +200,8 @@ void Registration::format(const std::string& vaultId) {
     }
     tell_(process::Level::info, "store_formatted", disk->description());
     open(std::move(disk));
+    store_->takeIntoUse(vaultId);
+    vaultProblem_.clear();
     slot_.set(store_, {});
 }
 

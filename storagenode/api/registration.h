@@ -58,6 +58,10 @@ class Registration {
     // marker, or when the API server has allowed to make one.
     [[nodiscard]] std::chrono::milliseconds beat() noexcept;
 
+    // Tells an API server, if one answers, that this process ends in order: nobody has to wait for it then, and another
+    // store may take its place. After the last beat.
+    void sayStopped() noexcept;
+
   private:
     // Sees to it that store_ is the store in the folder, if there is one. Empty, or why it cannot be used.
     [[nodiscard]] std::string look();
@@ -74,9 +78,10 @@ class Registration {
     const Clock clock_;
     const Tell tell_;
     std::shared_ptr<DiskChunkStore> store_;
-    // Until an API server has said that it is its vault's, a store may be another's disk.
-    std::string vaultProblem_ = "no API server has confirmed the vault of the store yet";
-    std::string state_;  // what the API server last made of this node
+    // Until an API server has said that it is its vault's, a store may be another's disk: not served, nothing written.
+    std::string vaultProblem_;
+    std::string useProblem_;  // why a store whose vault was confirmed could not be taken into use
+    std::string state_;       // what the API server last made of this node
     std::string complaint_;
     Timestamp complainedAt_ = 0;
 };

@@ -21,11 +21,7 @@ bool sameUse(const catalog::Store& a, const catalog::Store& b) {
 
 bool NodeDirectory::refresh() {
     auto all = chunks_.stores(false);
-    // A store without an address was a folder of a server that this catalog was exported from; its node has not
-    // reported.
-    std::erase_if(all, [](const catalog::Store& store) {
-        return store.state == catalog::StoreState::removed || store.endpoint.empty();
-    });
+    std::erase_if(all, [](const catalog::Store& store) { return store.state == catalog::StoreState::removed; });
     const std::lock_guard lock(mutex_);
     const bool changed = !std::ranges::equal(all, all_, sameUse);
     all_ = std::move(all);
@@ -35,8 +31,15 @@ bool NodeDirectory::refresh() {
         });
     });
     for (const catalog::Store& store : all_) {
-        auto& client = clients_[{store.row, store.endpoint}];
-        if (client == nullptr) client = makeClient_(store.nodeId, store.endpoint);
+        const auto [client, isNew] = clients_.try_emplace({store.row, store.endpoint});
+        // A store without an address was a folder of the server that this catalog was exported from: its node has not
+        // reported.
+        if (!isNew || store.endpoint.empty()) continue;
+        try {
+            client->second = makeClient_(store.nodeId, store.endpoint);
+        } catch (const Error& error) {
+            onBadNode_(store, error);
+        }
     }
     return changed;
 }
@@ -44,8 +47,11 @@ bool NodeDirectory::refresh() {
 std::vector<NodeDirectory::Node> NodeDirectory::live() const {
     const std::lock_guard lock(mutex_);
     std::vector<Node> live;
-    for (const catalog::Store& store : all_)
-        if (isLive(store)) live.push_back({store, clients_.at({store.row, store.endpoint})});
+    for (const catalog::Store& store : all_) {
+        if (!isLive(store)) continue;
+        const auto& client = clients_.at({store.row, store.endpoint});
+        if (client != nullptr) live.push_back({store, client});
+    }
     return live;
 }
 

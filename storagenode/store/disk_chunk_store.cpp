@@ -280,16 +280,27 @@ bool DiskChunkStore::isFormatted(Disk& disk) { return disk.stat(markerPath).has_
 
 StoreIdentity DiskChunkStore::identityOf(Disk& disk) { return readMarker(disk); }
 
-std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
-                                                     std::uint64_t reserveBytes) {
+std::unique_ptr<DiskChunkStore> DiskChunkStore::openUnused(std::unique_ptr<Disk> disk, std::uint64_t reserveBytes) {
     requireLock(*disk);
     StoreIdentity identity = readMarker(*disk);
-    if (identity.vaultId != vaultId)
-        throw Error(ErrorCode::conflict, "The store in " + disk->description() + " belongs to another vault (" +
-                                             identity.vaultId + ", not " + vaultId + ").");
-    makeStoreFolders(*disk);
-    for (const std::string& name : disk->list(temporaryFolder)) disk->unlink(pathIn(temporaryFolder, name));
     return std::unique_ptr<DiskChunkStore>(new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes));
+}
+
+void DiskChunkStore::takeIntoUse(const std::string& vaultId) {
+    if (identity_.vaultId != vaultId)
+        throw Error(ErrorCode::conflict, "The store in " + disk_->description() + " belongs to another vault (" +
+                                             identity_.vaultId + ", not " + vaultId + ").");
+    if (inUse_) return;  // what is in tmp/ may be being written
+    makeStoreFolders(*disk_);
+    for (const std::string& name : disk_->list(temporaryFolder)) disk_->unlink(pathIn(temporaryFolder, name));
+    inUse_ = true;
+}
+
+std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
+                                                     std::uint64_t reserveBytes) {
+    auto store = openUnused(std::move(disk), reserveBytes);
+    store->takeIntoUse(vaultId);
+    return store;
 }
 
 DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes)

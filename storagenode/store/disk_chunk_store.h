@@ -5,7 +5,7 @@
 //   chunks/ab/<hex>.<g>     the first byte; put last at a later generation g. At most one file a chunk.
 //   records/              room for self-describing records
 //   trash/<hex>.<g>       removed at generation g; <hex>.bad-<n>: set aside as bad. Kept until purgeTrash.
-//   tmp/                  files being written; emptied at every open
+//   tmp/                  files being written; emptied when the store is taken into use
 //   catalog_seq           a number in decimal: see noteCatalogSeq
 //
 // A put checks no hash: it takes a Chunk, whose bytes were hashed in this process when they arrived and cannot change
@@ -55,9 +55,15 @@ class DiskChunkStore final : public MaintainedStore {
     // What the folder's marker says. Throws unavailable when there is none, conflict when it cannot be read.
     [[nodiscard]] static StoreIdentity identityOf(Disk& disk);
 
-    // Keeps the folder locked until destroyed. Refuses writes that would leave less than reserveBytes free.
-    // Throws unavailable when there is no marker, conflict when it names another vault, cannot be read, or another
-    // process uses the folder.
+    // Keeps the folder locked until destroyed, and changes nothing in it before takeIntoUse: until then only identity,
+    // catalogSeq, space and requireMarker may be called. Refuses writes that would leave less than reserveBytes free.
+    // Throws unavailable when there is no marker, conflict when it cannot be read, or another process uses the folder.
+    [[nodiscard]] static std::unique_ptr<DiskChunkStore> openUnused(std::unique_ptr<Disk> disk,
+                                                                    std::uint64_t reserveBytes);
+    // Makes the folders that are missing and clears tmp/, the first time; for one thread at a time. Throws conflict
+    // when the store belongs to another vault.
+    void takeIntoUse(const std::string& vaultId);
+    // Both.
     [[nodiscard]] static std::unique_ptr<DiskChunkStore> open(std::unique_ptr<Disk> disk, const std::string& vaultId,
                                                               std::uint64_t reserveBytes);
 
@@ -135,6 +141,7 @@ class DiskChunkStore final : public MaintainedStore {
     const std::unique_ptr<Disk> disk_;
     const StoreIdentity identity_;
     const std::uint64_t reserveBytes_;
+    bool inUse_ = false;
     ChunkClaims claims_;
     std::array<LaterGenerations, 256> later_;
     std::atomic<std::uint64_t> lastTemporary_ = 0;

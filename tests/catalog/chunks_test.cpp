@@ -85,7 +85,12 @@ TEST_P(ChunksTest, LeaveADrainingStoreDrainingWhenItRegistersAgain) {
     EXPECT_EQ(chunks.stores()[0].state, StoreState::draining);
     chunks.setStoreState(stores[0], StoreState::down);
     (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
-    EXPECT_EQ(chunks.stores()[0].state, StoreState::up);
+    EXPECT_EQ(chunks.stores()[0].state, StoreState::draining);
+    for (const StoreState state : {StoreState::up, StoreState::down}) {
+        chunks.setStoreState(stores[0], state);
+        (void)chunks.registerStore({"a", "uuid-a", "a", "", 1000, 900});
+        EXPECT_EQ(chunks.stores()[0].state, StoreState::up);
+    }
 }
 
 TEST_P(ChunksTest, AuditCopiesByWhereTheyAre) {
@@ -255,7 +260,7 @@ TEST_P(ChunksTest, AreNotRemovedWhileCollectionIsHeld) {
     const ChunkRow unwanted = *chunks.find(ChunkId::of(std::string_view("x")));
     const ChunkRow surplus = *chunks.find(ChunkId::of(std::string_view("y")));
     chunks.replicaGood(surplus, chunks.registerStore({"d", "uuid-d", "d", "", 1000, 900}), 1);
-    Nodes nodes(database(), clock(), 3);
+    Nodes nodes(database(), 3);
     nodes.holdCollection("the database was put back");
     EXPECT_FALSE(chunks.beginRemove(unwanted));
     EXPECT_FALSE(chunks.forgetSurplus(surplus, stores[0]));

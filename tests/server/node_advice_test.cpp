@@ -52,25 +52,27 @@ TEST_P(NodeAdvice, AnswersWithAReason) {
     }
 }
 
-constexpr StoreRole empty{0, 0, 0, 0}, whole{10, 100, 0, 10}, spare{10, 100, 0, 0}, only{10, 100, 2, 10},
-    big{10, 100'000, 0, 10};
+constexpr StoreRole empty{0, 0, 0, 0, 0}, whole{10, 100, 0, 0, 10}, spare{10, 100, 0, 0, 0}, only{10, 100, 2, 2, 10},
+    silent{10, 100, 0, 3, 10}, big{10, 100'000, 0, 0, 10};
 
-INSTANTIATE_TEST_SUITE_P(Table, NodeAdvice,
-                         testing::Values(Case{"OneOfThree", {up, up, up}, whole, yes, no, no},
-                                         Case{"OneOfFour", {up, up, up, up}, whole, yes, no, yes},
-                                         Case{"OneOfFourWithOneDown", {up, up, up, down}, whole, yes, no, no},
-                                         Case{"OneOfTwo", {up, up}, whole, no, no, no},
-                                         Case{"WithTheOnlyCopies", {up, up, up, up}, only, later, no, yes},
-                                         Case{"Draining", {draining, up, up, up}, whole, yes, later, yes},
-                                         Case{"DrainedOfAllThatIsShort", {draining, up, up, up}, spare, yes, yes, yes},
-                                         Case{"Empty", {up, up, up}, empty, yes, yes, no},
-                                         Case{"DownAndBeingCopied", {down, up, up, up}, whole, yes, later, yes},
-                                         Case{"DownWithTheOnlyCopies", {down, up, up, up}, only, yes, no, yes},
-                                         Case{"DownAndCopied", {down, up, up, up}, spare, yes, yes, yes},
-                                         Case{"SuspectOthersDoNotCount", {up, suspect, suspect, up}, whole, no, no, no},
-                                         Case{"Removed", {removed, up, up, up}, empty, yes, yes, no},
-                                         Case{"TooBigForTheOthers", {up, up, up, up}, big, yes, no, no}),
-                         [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Table, NodeAdvice,
+    testing::Values(Case{"OneOfThree", {up, up, up}, whole, yes, no, no},
+                    Case{"OneOfFour", {up, up, up, up}, whole, yes, no, yes},
+                    Case{"OneOfFourWithOneDown", {up, up, up, down}, whole, yes, no, no},
+                    Case{"OneOfTwo", {up, up}, whole, no, no, no},
+                    Case{"WithTheOnlyCopies", {up, up, up, up}, only, later, no, yes},
+                    Case{"WithCopiesOnSilentNodesOnly", {up, suspect, up, up, up}, silent, later, no, yes},
+                    Case{"Draining", {draining, up, up, up}, whole, yes, later, yes},
+                    Case{"DrainedOfAllThatIsShort", {draining, up, up, up}, spare, yes, yes, yes},
+                    Case{"Empty", {up, up, up}, empty, yes, yes, no},
+                    Case{"DownAndBeingCopied", {down, up, up, up}, whole, yes, later, yes},
+                    Case{"DownWithTheOnlyCopies", {down, up, up, up}, only, yes, no, yes},
+                    Case{"DownAndCopied", {down, up, up, up}, spare, yes, yes, yes},
+                    Case{"SuspectOthersDoNotCount", {up, suspect, suspect, up}, whole, no, no, no},
+                    Case{"Removed", {removed, up, up, up}, empty, yes, yes, no},
+                    Case{"TooBigForTheOthers", {up, up, up, up}, big, yes, no, no}),
+    [](const auto& tested) { return tested.param.name; });
 
 TEST(DrainedAt, GoesByThePaceSoFar) {
     Store node = storeIn(1, draining);

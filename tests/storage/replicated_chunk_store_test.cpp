@@ -211,6 +211,82 @@ TEST_F(ReplicatedChunkStoreTest, AsksAStoreThatHungAgainWhenThereIsNoOtherQuorum
     while (codeOf([&] { replicated_->put(chunkOf("free again"), 1); })) std::this_thread::yield();
 }
 
+TEST_F(ReplicatedChunkStoreTest, PassesOverAStoreThatCannotBeReached) {
+    limits_.firstPause = limits_.longestPause = std::chrono::hours(1);
+    start(3);
+    const Chunk chunk = chunkOf("x");
+    fake(two).set(chunk.id(), "x");
+    fake(two).fail(ErrorCode::unavailable);
+    EXPECT_THAT(replicated_->put(chunk, 1), UnorderedElementsAre(one, three));
+    const std::vector<PutItem> batch{{chunkOf("a"), 1}, {chunkOf("b"), 1}};
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_THAT(replicated_->put(chunk, 1, std::vector{two}), UnorderedElementsAre(one, three));
+        for (const auto& stores : replicated_->putAll(batch)) EXPECT_THAT(stores, UnorderedElementsAre(one, three));
+        EXPECT_EQ(read(chunk, {two, one}), "x");
+    }
+    EXPECT_EQ(fake(two).calls(), 1);
+
+    // Better than no quorum, and then it is known to be well.
+    fake(two).fail(std::nullopt);
+    fake(three).fail(ErrorCode::internal);
+    EXPECT_THAT(replicated_->put(chunk, 1), UnorderedElementsAre(one, two));
+    fake(three).fail(std::nullopt);
+    EXPECT_THAT(replicated_->put(chunk, 1), UnorderedElementsAre(one, two, three));
+}
+
+TEST_F(ReplicatedChunkStoreTest, AsksStoresThatCouldNotBeReachedWhenThereAreNoOthers) {
+    limits_.firstPause = limits_.longestPause = std::chrono::hours(1);
+    start(3);
+    const Chunk chunk = chunkOf("x");
+    for (const auto& fake : fakes_) fake->fail(ErrorCode::unavailable);
+    EXPECT_EQ(codeOf([&] { replicated_->put(chunk, 1); }), ErrorCode::unavailable);
+    EXPECT_EQ(codeOf([&] { (void)read(chunk, {one, two}); }), ErrorCode::unavailable);
+    for (const auto& fake : fakes_) fake->fail(std::nullopt);
+    EXPECT_THAT(replicated_->put(chunk, 1), UnorderedElementsAre(one, two, three));
+    EXPECT_EQ(read(chunk, {one, two}), "x");
+}
+
+TEST_F(ReplicatedChunkStoreTest, TriesAStoreThatCouldNotBeReachedAgain) {
+    limits_.firstPause = limits_.longestPause = milliseconds(1);
+    start(3);
+    fake(two).fail(ErrorCode::unavailable);
+    (void)replicated_->put(chunkOf("x"), 1);
+    fake(two).fail(std::nullopt);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    std::size_t copies = 0;
+    while (copies < 3 && std::chrono::steady_clock::now() < deadline) copies = replicated_->put(chunkOf("x"), 1).size();
+    EXPECT_EQ(copies, 3u);
+}
+
+TEST(StorePause, GrowsWithEachTryInVainAndEndsWithTheFirstThatIsNot) {
+    using std::chrono::seconds;
+    StorePause pause(seconds(1), seconds(5));
+    const StorePause::Time begin{};
+    const auto lastsUntil = [&](seconds at) {
+        return pause.lasts(begin + at - milliseconds(1)) && !pause.lasts(begin + at);
+    };
+    EXPECT_FALSE(pause.lasts(begin));
+    pause.trying(begin);
+    EXPECT_FALSE(pause.lasts(begin)) << "nothing is known against it";
+    for (int i = 0; i < 8; ++i) pause.failed(begin);
+    EXPECT_TRUE(lastsUntil(seconds(1))) << "that is one failure";
+    pause.trying(begin + milliseconds(500));
+    EXPECT_TRUE(lastsUntil(seconds(1))) << "for want of others";
+    seconds at(1);
+    for (const seconds next : {seconds(2), seconds(4), seconds(5), seconds(5)}) {
+        pause.trying(begin + at);
+        at += next;
+        EXPECT_TRUE(lastsUntil(at)) << "one tries, the others pass it over";
+    }
+    pause.trying(begin + at);
+    pause.failed(begin + at + seconds(3));
+    EXPECT_TRUE(lastsUntil(at + seconds(8)));
+    pause.reached();
+    EXPECT_FALSE(pause.lasts(begin + at + seconds(3)));
+    pause.failed(begin + at + seconds(20));
+    EXPECT_TRUE(lastsUntil(at + seconds(21)));
+}
+
 TEST_F(ReplicatedChunkStoreTest, SaysForEachItemOfABatchWhereItIs) {
     limits_.itemsPerTask = 7;
     start(5);

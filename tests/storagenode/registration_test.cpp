@@ -1,6 +1,6 @@
 #include "storagenode/api/registration.h"
 
-#include <deque>
+#include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -179,6 +179,85 @@ TEST_F(RegistrationTest, ReportsAStoreThatLostItsMarkerAndServesItAgainWhenItIsB
     std::filesystem::rename(folder_, home_.path() / "gone");
     beat();
     EXPECT_THAT(slot_.problem(), HasSubstr("is not there"));
+}
+
+TEST_F(RegistrationTest, ServesADiskThatWasSwappedOnlyOnceItsVaultIsConfirmed) {
+    beat();
+    std::filesystem::rename(folder_, home_.path() / "old");
+    const StoreIdentity other = DiskChunkStore::format(*makePosixDisk(folder_), "another", "node1");
+    beat();
+    EXPECT_EQ(reports_.back().storeId, other.storeId);
+    EXPECT_THAT(problemWhenReporting_, HasSubstr("has confirmed the vault")) << "not even for a moment";
+    EXPECT_THAT(slot_.problem(), HasSubstr("belongs to the vault another"));
+
+    std::filesystem::rename(folder_, home_.path() / "of the other vault");
+    std::filesystem::rename(home_.path() / "old", folder_);
+    refusal_ = Error(ErrorCode::unavailable, "No API server answers.");
+    beat();
+    EXPECT_THAT(slot_.problem(), HasSubstr("has confirmed the vault"));
+    refusal_.reset();
+    beat();
+    EXPECT_EQ(slot_.problem(), "");
+}
+
+TEST_F(RegistrationTest, ChangesNothingOnADiskWhoseVaultIsNotConfirmed) {
+    (void)DiskChunkStore::format(*makePosixDisk(folder_), "another", "node1");
+    overwrite(folder_ / "tmp" / "1", "half written");
+    std::filesystem::remove_all(folder_ / "chunks");
+    const auto state = [&] {
+        std::map<std::string, std::filesystem::file_time_type> all;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_))
+            all[entry.path()] = entry.last_write_time();
+        all["."] = std::filesystem::last_write_time(folder_);
+        return all;
+    };
+    const auto before = state();
+    start();
+    for (int i = 0; i < 2; ++i) beat();
+    EXPECT_THAT(slot_.problem(), HasSubstr("belongs to the vault another"));
+    EXPECT_EQ(state(), before);
+
+    answer_.vaultId = "another";
+    beat();
+    EXPECT_EQ(slot_.problem(), "");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "tmp" / "1"));
+    slot_.use()->put(test::chunkOf("bytes"), 1);
+
+    // What is written from now on stays, whatever an API server says.
+    overwrite(folder_ / "tmp" / "2", "being written");
+    for (const char* vault : {"vault", "another"}) {
+        answer_.vaultId = vault;
+        beat();
+    }
+    EXPECT_EQ(slot_.problem(), "");
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "tmp" / "2"));
+}
+
+TEST_F(RegistrationTest, ReportsAStoreThatCannotBeTakenIntoUse) {
+    beat();
+    std::filesystem::remove_all(folder_ / "chunks");
+    overwrite(folder_ / "chunks", "a file");
+    start();
+    beat();
+    EXPECT_FALSE(slot_.problem().empty());
+    beat();
+    EXPECT_THAT(reports_.back().problem, HasSubstr("chunks"));
+    std::filesystem::remove(folder_ / "chunks");
+    beat();
+    EXPECT_EQ(reports_.back().problem, "");
+    EXPECT_EQ(slot_.problem(), "");
+}
+
+TEST_F(RegistrationTest, SaysThatItStops) {
+    registration_->sayStopped();
+    EXPECT_THAT(reports_, IsEmpty()) << "nobody knows it";
+    beat();
+    registration_->sayStopped();
+    EXPECT_EQ(reports_.back().storeId, slot_.use()->identity().storeId);
+    EXPECT_EQ(reports_.back().problem, "the node was stopped");
+    refusal_ = Error(ErrorCode::unavailable, "No API server answers.");
+    registration_->sayStopped();
+    EXPECT_FALSE(told("registration_failed")) << "it will be known by its silence";
 }
 
 TEST_F(RegistrationTest, SaysWhenItsStateChanges) {

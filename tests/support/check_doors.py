@@ -11,7 +11,7 @@ ROOMS = ("common", "database", "storagenode", "worker", "server", "desktop")
 # What any room but common may include from another room.
 DOORS = ("common", "database/catalog", "storagenode/client", "worker/queue")
 # Wire the parts of all rooms into one process.
-WIRING = ("server/main.cpp", "server/embedded", "worker/main.cpp", "storagenode/main.cpp")
+WIRING = ("server/main.cpp", "server/wiring", "worker/main.cpp", "storagenode/main.cpp")
 
 # A library's headers, where they may be included, and where not.
 HOMES = [

@@ -95,6 +95,26 @@ def test_a_node_that_comes_back_with_an_empty_disk(cluster, checker):
     cluster.await_copies()
 
 
+def test_a_second_process_with_the_id_of_a_node(cluster, checker):
+    node = cluster.nodes[1]
+    store = f"SELECT uuid || ' ' || endpoint FROM stores WHERE node_id = '{node.id}'"
+    before = cluster.postgres.sql(store)
+    twin = cluster.new_node(20, NODE_ID=node.id)
+    cluster.nodes.remove(twin)
+    twin.launch()
+    cluster.until(lambda: "still reports with another store" in twin.log_text(), "a refusal")
+    checker.await_acknowledged(10)
+    assert not (twin.store / "vault.json").exists()
+    assert cluster.postgres.sql(store) == before and rows_of(cluster)[node.id]
+    twin.kill()
+    # Stopped in order, it is known to be away at once.
+    node.stop()
+    assert cluster.node_states()[node.id]["state"] == "suspect"
+    assert cluster.node_states()[node.id]["problem"] == "the node was stopped"
+    node.start()
+    cluster.await_nodes("up", node)
+
+
 def test_a_node_with_another_vaults_disk(cluster, checker):
     node = cluster.nodes[3]
     node.kill()

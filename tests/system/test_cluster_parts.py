@@ -317,6 +317,43 @@ def await_redis(cluster, state):
         cluster.until(lambda: redis_of(cluster, server) == state, f"redis: {state} of server {server + 1}")
 
 
+@contextlib.contextmanager
+def database_clock_behind(cluster, seconds):
+    """A function of this name that is found before PostgreSQL's own, by connections that begin from now on."""
+    cluster.postgres.sql("CREATE SCHEMA shifted; CREATE FUNCTION shifted.clock_timestamp() RETURNS timestamptz LANGUAGE"
+                         f" SQL AS $$ SELECT pg_catalog.clock_timestamp() - interval '{seconds} s' $$;"
+                         " ALTER DATABASE postgres SET search_path = shifted, pg_catalog, public")
+    try:
+        cluster.postgres.cut_connections()
+        yield
+    finally:
+        cluster.postgres.sql("ALTER DATABASE postgres RESET search_path; DROP SCHEMA shifted CASCADE")
+        cluster.postgres.cut_connections()
+
+
+def test_with_a_wrong_clock_nothing_is_deleted_by_age_until_it_is_right_again(cluster):
+    def health(worker):
+        return requests.get(f"{worker.url}/health", timeout=10).json()
+
+    def note(sweep):
+        return cluster.sweep(sweep)["note"]
+
+    by_age = ("expired", "unreferenced", "orphans", "store_trash")
+    with database_clock_behind(cluster, 120):
+        for worker in cluster.workers:
+            cluster.until(lambda: health(worker)["status"] == "degraded", "a worker that knows of its clock")
+            assert "clock is 120 s ahead of the database's" in health(worker)["clock"]
+            assert abs(metric(worker, "chunkvault_clock_ahead_seconds") - 120) < 10
+            assert "Nothing is deleted by age" in worker.log_text()
+        for sweep in by_age:
+            cluster.until(lambda: "nothing is deleted by age" in note(sweep), f"a pass of {sweep} that does nothing")
+    for worker in cluster.workers:
+        cluster.until(lambda: health(worker) == {"status": "ok", "clock": "ok"}, "a worker with a right clock")
+        assert abs(metric(worker, "chunkvault_clock_ahead_seconds")) < 10
+    for sweep in by_age:
+        cluster.until(lambda: note(sweep) == "", f"a pass of {sweep}")
+
+
 def test_redis_that_is_emptied_again_and_again_costs_nothing(cluster):
     with under_load(cluster) as checker:
         for _ in range(5):
@@ -767,6 +804,21 @@ def test_unsigned_stale_and_altered_reports_of_nodes_are_refused_counted_and_cha
             assert answer.status_code == (401 if reason else 200) and reason in answer.text
         assert nodes() == before
         assert not cluster.admin().get("/admin/collection").json()["held"]
+    cluster.await_health("ok", *cluster.nodes)
+
+
+def test_a_report_with_an_address_that_is_none_is_refused_and_changes_nothing(cluster):
+    vault = cluster.postgres.sql("SELECT vault_id FROM vault")
+    report = {"node_id": "node-9", "store_id": "11111111-1111-4111-8111-111111111111", "vault_id": vault, "zone": "z",
+              "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 0, "problem": ""}
+    for url in ("", "nonsense", "https://node-9:8001", "http://node-9:0", "http://"):
+        body = json.dumps(report | {"url": url}).encode()
+        headers = {"Content-Type": "application/json",
+                   "Authorization": signature("api", "POST", "/internal/nodes", body, cluster_key(cluster.secret))}
+        refusal = requests.post(cluster.servers[0].url + "/internal/nodes", data=body, headers=headers, timeout=10)
+        assert refusal.status_code == 400, (url, refusal.text)
+        assert problem(refusal)["detail"].startswith("url: ")
+    assert "node-9" not in cluster.node_states()
     cluster.await_health("ok", *cluster.nodes)
 
 

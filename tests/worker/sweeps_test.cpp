@@ -353,6 +353,29 @@ TEST_P(SweepsTest, CollectNothingWhileItIsHeld) {
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, DeleteNothingByAgeWhileTheClockIsWrong) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    tree.moveToTrash(alice.id, keep(alice, "thrown away", "thrown away").entry.id);
+    live[0].store->put(chunkOf("orphan"), 1);
+    time.set(systemNow() + 100 * dayUs);
+    std::string fault = "This worker's clock is 8640000 s ahead of the database's.";
+    Sweeps ahead(
+        catalogOf, [&] { return live; }, queue, settings, clock(), {}, [&] { return fault; });
+    for (const char* sweep : {"unreferenced", "orphans", "expired", "store_trash"}) {
+        const auto report = ahead.run(sweep);
+        EXPECT_EQ(report->changed, 0) << sweep;
+        EXPECT_THAT(report->note, testing::HasSubstr("clock is 8640000 s ahead")) << sweep;
+    }
+    EXPECT_THAT(queue.jobs, IsEmpty());
+    EXPECT_EQ(ahead.run("scrub")->note, "") << "what only looks goes on";
+    EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
+    fault.clear();
+    EXPECT_GT(ahead.expired().changed, 0);
+    EXPECT_GT(ahead.unreferenced().changed, 0);
+    EXPECT_GT(ahead.orphans().changed, 0);
+}
+
 TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
@@ -557,6 +580,76 @@ TEST_P(SweepsTest, AreCalledByTheirNames) {
     EXPECT_THAT(Sweeps::names(), testing::Contains("under_replicated"));
 }
 
+// Of the catalog's own, with more to repair than one pass posts.
+class NodesSweepTest : public SweepsTest {
+  protected:
+    NodesSweepTest() {
+        const auto alice = makeUser("alice");
+        for (const char* text : {"1", "2", "3", "4", "5"}) (void)put(alice, text, text);
+    }
+    // One copy of each is left that answers.
+    void loseTwo() {
+        for (const std::size_t store : {0, 1}) {
+            chunks.setStoreState(stores[store], catalog::StoreState::down);
+            live[store].answers = false;
+        }
+    }
+    [[nodiscard]] static SweepSettings twoAtOnce() {
+        SweepSettings settings;
+        settings.postAtMost = 2;
+        return settings;
+    }
+    Sweeps few{catalogOf, [&] { return live; }, queue, twoAtOnce(), clock()};
+};
+
+TEST_P(NodesSweepTest, LeavesRepairsToTheSweepForThem) {
+    (void)few.nodes();
+    loseTwo();
+    EXPECT_EQ(few.nodes().changed, 2);
+    EXPECT_THAT(queue.jobs, IsEmpty());
+    EXPECT_TRUE(few.wanted("under_replicated"));
+    EXPECT_FALSE(few.wanted("scrub"));
+    EXPECT_EQ(few.nodes().changed, 0);
+    EXPECT_EQ(few.underReplicated().changed, 5);
+    EXPECT_FALSE(few.wanted("under_replicated"));
+}
+
+TEST_P(NodesSweepTest, WantsAPassFromTheBeginningWhenOneIsHalfWay) {
+    loseTwo();
+    EXPECT_TRUE(few.underReplicated().more);
+    (void)few.nodes();
+    queue.jobs.clear();
+    bool more = true;
+    for (int pass = 0; pass < 20 && more; ++pass) more = few.underReplicated().more;
+    EXPECT_FALSE(more);
+    std::map<std::int64_t, int> posted;
+    for (const Job& job : queue.jobs) ++posted[job.id];
+    EXPECT_THAT(posted, SizeIs(5)) << "also the two of before, which nobody repaired";
+}
+
+TEST_P(NodesSweepTest, HasTheRepairsPostedAtOnce) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int passes = 0;
+    const SweepLeases leases{catalogOf.nodes, "this worker"};
+    SweepSchedule schedule(few, {{"nodes", std::chrono::milliseconds(20)}, {"under_replicated", std::chrono::hours(1)}},
+                           &leases, [&](const SweepSchedule::Run& run) {
+                               const std::lock_guard lock(mutex);
+                               if (run.name == "under_replicated") ++passes;
+                               changed.notify_all();
+                           });
+    std::unique_lock lock(mutex);
+    const auto awaitPass = [&](int number) {
+        return changed.wait_for(lock, std::chrono::seconds(60), [&] { return passes >= number; });
+    };
+    ASSERT_TRUE(awaitPass(1)) << "all stores were new";
+    lock.unlock();
+    chunks.setStoreState(stores[0], catalog::StoreState::down);
+    lock.lock();
+    EXPECT_TRUE(awaitPass(2)) << "not after its hour, though it ran a moment ago";
+}
+
+CATALOG_SUITE(NodesSweepTest);
 CATALOG_SUITE(SweepsTest);
 
 TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {

@@ -53,8 +53,8 @@ Maintenance::Maintenance(const process::Config& config)
 
 std::vector<std::vector<SweepSchedule::Entry>> Maintenance::schedule() const {
     return {{{"nodes", nodesInterval}},
+            {{"under_replicated", sweepInterval}},
             {{"drain", std::min(sweepInterval, milliseconds(10'000))},
-             {"under_replicated", sweepInterval},
              {"surplus", sweepInterval},
              {"rebalance", sweepInterval},
              {"expired", sweepInterval},

@@ -13,6 +13,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds firstRunAfter{5000};
 constexpr std::chrono::milliseconds askAgainAfter{100};
+constexpr std::chrono::milliseconds askForWantedAfter{500};
 constexpr std::chrono::milliseconds goOnAfter{10'000};  // when one pass was not enough
 
 std::int64_t microseconds(std::chrono::milliseconds time) { return time.count() * 1000; }
@@ -98,7 +99,12 @@ std::optional<SweepReport> SweepSchedule::runNow(std::string_view name) {
     return sweeps_.run(name);
 }
 
-bool SweepSchedule::runDue(const Entry& entry) {
+const SweepSchedule::Entry* SweepSchedule::wanted() const {
+    const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return sweeps_.wanted(entry.name); });
+    return found == entries_.end() ? nullptr : &*found;
+}
+
+bool SweepSchedule::runDue(const Entry& entry, bool atOnce) {
     const auto begin = Steady::now();
     const auto tell = [&](const SweepReport& report, std::string_view error) {
         onRun_(
@@ -111,8 +117,8 @@ bool SweepSchedule::runDue(const Entry& entry) {
         if (leases_ == nullptr) return tell(runNow(entry.name).value_or(SweepReport{}), "");
         // Another process may have run it meanwhile; a little less than the interval, so that clocks do not make a pass
         // wait for the next one.
-        if (leases_->nodes.beginSweep(entry.name, leases_->holder, microseconds(leases_->lease),
-                                      microseconds(interval) * 9 / 10))
+        const auto ifDueUs = atOnce ? std::nullopt : std::optional(microseconds(interval) * 9 / 10);
+        if (leases_->nodes.beginSweep(entry.name, leases_->holder, microseconds(leases_->lease), ifDueUs))
             return tell(runAndRecord(sweeps_, *leases_, entry.name), "");
         return false;
     } catch (const std::exception& error) {
@@ -123,21 +129,26 @@ bool SweepSchedule::runDue(const Entry& entry) {
 void SweepSchedule::work() {
     std::multimap<Steady::time_point, const Entry*> due;
     for (const Entry& entry : entries_) due.emplace(Steady::now() + std::min(entry.interval, firstRunAfter), &entry);
+    auto askAt = Steady::now();
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         if (due.empty()) {
             changed_.wait(lock);
             continue;
         }
-        const auto first = due.begin();
-        if (first->first > Steady::now()) {
-            changed_.wait_until(lock, first->first);
+        const auto now = Steady::now();
+        const Entry* const asked = now < askAt ? nullptr : wanted();
+        if (asked != nullptr) askAt = now + askForWantedAfter;  // another process may be at it
+        const auto first =
+            asked == nullptr ? due.begin() : std::ranges::find(due, asked, [](const auto& at) { return at.second; });
+        if (asked == nullptr && first->first > now) {
+            changed_.wait_until(lock, std::min(first->first, now + askForWantedAfter));
             continue;
         }
         const Entry* entry = first->second;
         due.erase(first);
         lock.unlock();
-        const bool more = runDue(*entry);
+        const bool more = runDue(*entry, asked != nullptr);
         lock.lock();
         due.emplace(Steady::now() + (more ? std::min(entry->interval, goOnAfter) : entry->interval), entry);
     }

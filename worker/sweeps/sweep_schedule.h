@@ -51,8 +51,9 @@ class SweepSchedule {
 
   private:
     void work();
-    // Whether it should go on soon.
-    bool runDue(const Entry& entry);
+    // Whether it should go on soon. atOnce: also when it ran a moment ago.
+    bool runDue(const Entry& entry, bool atOnce);
+    [[nodiscard]] const Entry* wanted() const;
 
     Sweeps& sweeps_;
     const std::vector<Entry> entries_;

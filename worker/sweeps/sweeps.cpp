@@ -36,13 +36,14 @@ bool isCalm(const std::vector<catalog::Store>& stores) {
 }  // namespace
 
 Sweeps::Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
-               std::stop_token stop)
+               std::stop_token stop, ClockFault clockFault)
     : catalog_(catalog),
       stores_(std::move(stores)),
       queue_(queue),
       settings_(settings),
       clock_(std::move(clock)),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)),
+      clockFault_(std::move(clockFault)) {}
 
 std::int64_t Sweeps::Cursor::get() const {
     const std::lock_guard lock(mutex_);
@@ -57,6 +58,11 @@ void Sweeps::Cursor::set(std::int64_t after) {
 std::string Sweeps::held() {
     const auto hold = catalog_.nodes.collectionHold();
     return hold ? "held: " + hold->reason : std::string();
+}
+
+std::string Sweeps::wrongClock() {
+    std::string fault = clockFault_ ? clockFault_() : std::string();
+    return fault.empty() ? fault : "nothing is deleted by age: " + fault;
 }
 
 // Shows chunks to look, which says whether it posted a job, from the cursor on; the next pass goes on behind.
@@ -94,17 +100,24 @@ SweepReport Sweeps::nodes() {
     }
     {
         const std::lock_guard lock(seenMutex_);
-        if (seen == seenNodes_) return report;
+        report.changed = std::ranges::count_if(seen, [&](const auto& store) {
+            const auto before = seenNodes_.find(store.first);
+            return before == seenNodes_.end() || before->second != store.second;
+        });
         seenNodes_ = std::move(seen);
     }
+    if (report.changed == 0) return report;
     surplusAt_.set(0);
     rebalanceAt_.set(0);
-    report.changed = underReplicated().changed;
+    underAgain_ = true;
+    repairsWanted_ = true;
     return report;
 }
 
 SweepReport Sweeps::underReplicated() {
     SweepReport report;
+    repairsWanted_ = false;
+    if (underAt_.get() == 0) underAgain_ = false;
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     catalog::ChunkRow after{underAt_.get()};
@@ -119,6 +132,7 @@ SweepReport Sweeps::underReplicated() {
         }
         if (window.examined == 0) {
             underAt_.set(0);
+            report.more = underAgain_;
             return report;
         }
         after = window.last;
@@ -205,6 +219,7 @@ std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char*
 
 SweepReport Sweeps::unreferenced() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const Timestamp before = clock_() - settings_.unreferencedUs;
     const std::int64_t most = mayCollect();
@@ -230,6 +245,7 @@ SweepReport Sweeps::unreferenced() {
 
 SweepReport Sweeps::orphans() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto stores = stores_();
     const std::int64_t most = mayCollect();
@@ -382,6 +398,7 @@ SweepReport Sweeps::contents() {
 }
 
 SweepReport Sweeps::expired() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto drainSteps = [&](auto&& step) {
         for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
@@ -405,6 +422,7 @@ SweepReport Sweeps::expired() {
 }
 
 SweepReport Sweeps::storeTrash() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     for (const LiveStore& live : stores_()) {
         if (!live.answers) continue;

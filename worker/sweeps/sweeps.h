@@ -2,8 +2,10 @@
 // posts what it finds. Any thread, but one sweep of a name at a time; safe if another process runs it too.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -42,11 +44,15 @@ struct SweepSettings {
 
 class Sweeps {
   public:
-    // All must outlive this. After stop was requested, sweeps end early.
-    Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
-           std::stop_token stop = {});
+    // Why the clock of this process cannot be relied on; empty when it can. Throws Error when that cannot be told.
+    using ClockFault = std::function<std::string()>;
 
-    SweepReport nodes();  // storage nodes that fell silent: their states, and repairs of what that leaves short
+    // All must outlive this. After stop was requested, sweeps end early. What deletes by age does nothing while there
+    // is a clockFault, which is asked when a pass begins.
+    Sweeps(catalog::Catalog& catalog, Stores stores, JobQueue& queue, const SweepSettings& settings, Clock clock,
+           std::stop_token stop = {}, ClockFault clockFault = {});
+
+    SweepReport nodes();            // storage nodes that fell silent: their states
     SweepReport underReplicated();  // chunks short of copies, or with bad ones: posts repairs
     SweepReport drain();            // nodes that are being drained: posts copies elsewhere, then removals
     SweepReport surplus();          // chunks with more copies than wanted: posts removals of the extra ones
@@ -57,6 +63,10 @@ class Sweeps {
     SweepReport contents();    // whole hashes only claimed: posts verifications
     SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users, void copies
     SweepReport storeTrash();  // removed files beyond their grace
+
+    // Whether the sweep of this name has something to do before it is due: under_replicated, since a pass of nodes here
+    // saw that a store came, went or changed its state, until its next pass begins.
+    [[nodiscard]] bool wanted(std::string_view name) const { return repairsWanted_ && name == "under_replicated"; }
 
     // By its name, as in the API.
     [[nodiscard]] std::optional<SweepReport> run(std::string_view name);
@@ -76,6 +86,8 @@ class Sweeps {
 
     // Why nothing may be collected now; empty when it may.
     [[nodiscard]] std::string held();
+    // The same for what is deleted for its age.
+    [[nodiscard]] std::string wrongClock();
     [[nodiscard]] std::int64_t mayCollect();
     [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
     template <typename Look>
@@ -92,7 +104,10 @@ class Sweeps {
     const SweepSettings settings_;
     const Clock clock_;
     const std::stop_token stop_;
+    const ClockFault clockFault_;
     Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
+    std::atomic<bool> repairsWanted_ = false;
+    std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };

@@ -1,4 +1,4 @@
-#include "server/embedded/settings.h"
+#include "server/wiring/settings.h"
 
 #include <algorithm>
 #include <iterator>
@@ -138,6 +138,7 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     api.defaultQuota = config.bytes("DEFAULT_QUOTA", 0, INT64_MAX);
     api.writeQuorum = static_cast<int>(replication.writeQuorum);
     api.replicationFactor = static_cast<int>(replication.replicationFactor);
+    api.nodeTimes = maintenance.sweeps.nodes;
     api.nodeBeat = durationOf(config, "NODE_BEAT", 100ms, 10min);
     api.loginsPerAddress = intOf(config, "LOGIN_LIMIT_ADDRESS", 1, 1'000'000);
     api.loginsPerAccount = intOf(config, "LOGIN_LIMIT_ACCOUNT", 1, 1'000'000);

@@ -1,4 +1,4 @@
-#include "server/embedded/cluster_stores.h"
+#include "server/wiring/cluster_stores.h"
 
 #include "server/api/encode.h"
 #include "worker/jobs/node_stores.h"

@@ -1,4 +1,4 @@
-#include "server/embedded/data_folder.h"
+#include "server/wiring/data_folder.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

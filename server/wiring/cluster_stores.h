@@ -1,7 +1,7 @@
 // The storage nodes of a cluster as a server uses them.
 #pragma once
 
-#include "server/embedded/store_source.h"
+#include "server/wiring/store_source.h"
 #include "storagenode/client/node_directory.h"
 
 namespace chunkvault::server {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "database/catalog/catalog.h"
-#include "server/embedded/store_source.h"
+#include "server/wiring/store_source.h"
 #include "storagenode/store/disk_chunk_store.h"
 #include "worker/jobs/stores.h"
 

@@ -1,4 +1,4 @@
-#include "server/embedded/local_stores.h"
+#include "server/wiring/local_stores.h"
 
 #include <sys/stat.h>
 
