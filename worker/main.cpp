@@ -38,6 +38,7 @@ constexpr process::Setting ownSettings[] = {
     {"REDIS_URL", "", "Redis: redis://:password@host:6379/0", true},
     {"CLUSTER_SECRET", "", "At least 32 characters; the same for all programs of a cluster", true},
     {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
+    {"VERSIONS_KEEP", "", "Versions kept of each file, as on the API servers; empty: no version is taken away here"},
     {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
     {"CHUNK_BUFFERS", "8", "Chunks held in memory at once"},
     {"JOB_LEASE", "30s", "The job of a worker that was silent for so long is given to another"},
@@ -76,6 +77,9 @@ struct Settings {
         http.port = static_cast<std::uint16_t>(config.integer("PORT", 0, 65535));
         catalog.database.postgresUrl = requiredText(config, "DATABASE_URL");
         catalog.uploads.chunkSize = chunkSize;
+        // Not by default: API servers may keep more.
+        if (config.given("VERSIONS_KEEP"))
+            maintenance.sweeps.versionsKeep = static_cast<int>(config.integer("VERSIONS_KEEP", 1, 1000));
         catalog.uploads.writeQuorum = static_cast<int>(config.integer("WRITE_QUORUM", 1, 10));
         catalog.uploads.replicationFactor = maintenance.sweeps.replicationFactor;
         if (catalog.uploads.writeQuorum > catalog.uploads.replicationFactor)

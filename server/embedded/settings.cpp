@@ -149,7 +149,7 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     catalog.uploads.writeQuorum = static_cast<int>(replication.writeQuorum);
     catalog.uploads.replicationFactor = static_cast<int>(replication.replicationFactor);
     catalog.uploads.keepDays = intOf(config, "UPLOAD_DAYS", 1, 365);
-    catalog.tree.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
+    catalog.tree.versionsKeep = maintenance.sweeps.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
     catalog.defaultQuota = api.defaultQuota;
 
     passwords.cost = intOf(config, "BCRYPT_COST", 4, 16);

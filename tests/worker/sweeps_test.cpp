@@ -14,6 +14,7 @@
 #include "tests/catalog/vault_fixture.h"
 #include "worker/jobs/jobs.h"
 #include "worker/jobs/verify_content.h"
+#include "worker/sweeps/maintenance.h"
 #include "worker/sweeps/sweep_schedule.h"
 
 namespace chunkvault::worker {
@@ -379,16 +380,56 @@ TEST_P(SweepsTest, EmptyWhatHasExpired) {
     (void)keep(bob, "f", "bobs");
     accounts.beginDelete(bob.id);
     (void)uploads.create(alice.id, newUpload(alice, "slow", "slow", "x"));
-    (void)sweeps.expired();
+    const auto sweepAll = [&] {
+        for (const char* sweep : {"uploads", "trash", "sessions", "shares", "versions"}) (void)sweeps.run(sweep);
+    };
+    sweepAll();
     EXPECT_FALSE(accounts.find(bob.id));
     EXPECT_EQ(tree.trash(alice.id, 10, std::nullopt).items.size(), 1u);
     EXPECT_EQ(uploads.list(alice.id, 10).size(), 1u);
     time.advance(31 * dayUs);
-    (void)sweeps.expired();
+    sweepAll();
     EXPECT_THAT(tree.trash(alice.id, 10, std::nullopt).items, IsEmpty());
     EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
     EXPECT_EQ(accounts.find(alice.id)->used, 0);
     EXPECT_EQ(collect(), 2);
+}
+
+TEST_P(SweepsTest, ForgetLinksThatHaveBeenOverForAMonth) {
+    const auto alice = makeUser("alice");
+    const auto file = keep(alice, "f", "hello").entry.id;
+    const auto share = [&](std::optional<Timestamp> expiresAt, const char* token) {
+        (void)shares.create(alice.id, {file, {}, expiresAt, {}}, "salt",
+                            [&](catalog::ShareId) { return Sha256Digest::of(std::string_view(token)); });
+    };
+    share({}, "lasting");
+    share(time.now() + hourUs, "expiring");
+    time.advance(30 * dayUs);
+    EXPECT_EQ(sweeps.shares().changed, 0);
+    time.advance(2 * hourUs);
+    EXPECT_EQ(sweeps.shares().changed, 1);
+    EXPECT_EQ(sweeps.shares().changed, 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM shares"), 1);
+}
+
+TEST_P(SweepsTest, TakeAwayVersionsThatAreTooManyWhereItIsSaidHowManyAreKept) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"one", "two", "three"}) (void)keep(alice, "f", text);
+    const auto versions = [&] { return number("SELECT COUNT(*) FROM versions").value(); };
+    EXPECT_EQ(sweeps.versions().changed, 0) << "a worker that was not told takes none";
+    EXPECT_EQ(versions(), 3);
+    SweepSettings few = settings;
+    few.versionsKeep = 2;
+    few.examineAtMost = 1;
+    Sweeps told(
+        catalogOf, [&] { return live; }, queue, few, clock());
+    SweepReport report = told.versions();
+    EXPECT_EQ(report.changed, 1);
+    EXPECT_TRUE(report.more) << "a pass has its limit";
+    report = told.versions();
+    EXPECT_EQ(report.changed, 0);
+    EXPECT_FALSE(report.more);
+    EXPECT_EQ(versions(), 2);
 }
 
 TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
@@ -412,6 +453,24 @@ TEST_P(SweepsTest, AreCalledByTheirNames) {
 }
 
 CATALOG_SUITE(SweepsTest);
+
+TEST(Maintenance, GivesEverySweepAnIntervalWhichMayBeItsOwn) {
+    const process::Config config(Maintenance::table(),
+                                 {{"SWEEP_INTERVAL", "1min"}, {"SWEEP_INTERVALS", "scrub=1h,nodes=5s"}});
+    const Maintenance maintenance(config);
+    std::map<std::string, std::chrono::milliseconds> intervals;
+    for (const auto& group : maintenance.schedule())
+        for (const auto& entry : group) EXPECT_TRUE(intervals.emplace(entry.name, entry.interval).second);
+    std::vector<std::string> names = Sweeps::names(), scheduled;
+    for (const auto& [name, interval] : intervals) scheduled.push_back(name);
+    EXPECT_THAT(scheduled, testing::UnorderedElementsAreArray(names));
+    using namespace std::chrono_literals;
+    EXPECT_EQ(intervals["scrub"], 1h);
+    EXPECT_EQ(intervals["nodes"], 5s);
+    EXPECT_EQ(intervals["trash"], 1min);
+    EXPECT_EQ(intervals["orphans"], 36min);
+    EXPECT_THROW(Maintenance(process::Config(Maintenance::table(), {{"SWEEP_INTERVALS", "srub=1h"}})), Error);
+}
 
 TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
     // Runs on a vault of its own: only the timing is looked at.

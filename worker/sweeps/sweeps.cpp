@@ -368,25 +368,71 @@ SweepReport Sweeps::contents() {
     return report;
 }
 
-SweepReport Sweeps::expired() {
+// Repeats step, which says how many rows it took away, until there are none or the pass is long enough.
+void Sweeps::drainRows(SweepReport& report, const std::function<int()>& step) {
+    for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
+        throwIfStopped(stop_);
+        const int done = step();
+        report.examined += done;
+        report.changed += done;
+        if (done == 0) return;
+    }
+    report.more = true;
+}
+
+// Shows the rows behind the cursor window by window; the next pass goes on behind them.
+template <typename Id>
+void Sweeps::walkWindows(SweepReport& report, Cursor& cursor,
+                         const std::function<catalog::SweptWindow<Id>(Id after)>& window) {
+    for (Id after{cursor.get()}; report.examined < settings_.examineAtMost;) {
+        throwIfStopped(stop_);
+        const auto swept = window(after);
+        report.examined += swept.examined;
+        report.changed += swept.changed;
+        after = swept.examined == 0 ? Id{} : swept.last;
+        cursor.set(catalog::valueOf(after));
+        if (swept.examined == 0) return;
+    }
+    report.more = true;
+}
+
+SweepReport Sweeps::uploads() {
     SweepReport report;
-    const auto drainSteps = [&](auto&& step) {
-        for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
-            throwIfStopped(stop_);
-            const int done = step();
-            report.changed += done;
-            if (done == 0) return;
-        }
-        report.more = true;
-    };
-    drainSteps([&] { return catalog_.uploads.expire(rowsAtOnce); });
-    drainSteps([&] { return catalog_.tree.expireTrash(clock_() - settings_.trashDays * dayUs, rowsAtOnce); });
-    drainSteps([&] { return catalog_.tree.purgeStep(rowsAtOnce); });
-    drainSteps([&] { return catalog_.accounts.finishDeleted(); });
-    drainSteps([&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
-    drainSteps([&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
-    drainSteps([&] { return catalog_.shares.expireTickets(rowsAtOnce); });
-    report.examined = report.changed;
+    drainRows(report, [&] { return catalog_.uploads.expire(rowsAtOnce); });
+    return report;
+}
+
+SweepReport Sweeps::shares() {
+    SweepReport report;
+    drainRows(report, [&] { return catalog_.shares.expireTickets(rowsAtOnce); });
+    const Timestamp before = clock_() - settings_.shareDays * dayUs;
+    walkWindows<catalog::ShareId>(
+        report, sharesAt_, [&](catalog::ShareId after) { return catalog_.shares.expire(before, after, rowsAtOnce); });
+    return report;
+}
+
+SweepReport Sweeps::trash() {
+    SweepReport report;
+    const Timestamp before = clock_() - settings_.trashDays * dayUs;
+    drainRows(report, [&] { return catalog_.tree.expireTrash(before, rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.tree.purgeStep(rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.accounts.finishDeleted(); });
+    return report;
+}
+
+SweepReport Sweeps::versions() {
+    SweepReport report;
+    if (settings_.versionsKeep == 0) return report;
+    walkWindows<catalog::FileId>(report, versionsAt_, [&](catalog::FileId after) {
+        return catalog_.tree.trimVersions(settings_.versionsKeep, after, rowsAtOnce);
+    });
+    return report;
+}
+
+SweepReport Sweeps::sessions() {
+    SweepReport report;
+    drainRows(report, [&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
     return report;
 }
 
@@ -421,7 +467,11 @@ constexpr Named all[] = {
     {"orphans", &Sweeps::orphans},
     {"scrub", &Sweeps::scrub},
     {"contents", &Sweeps::contents},
-    {"expired", &Sweeps::expired},
+    {"uploads", &Sweeps::uploads},
+    {"shares", &Sweeps::shares},
+    {"trash", &Sweeps::trash},
+    {"versions", &Sweeps::versions},
+    {"sessions", &Sweeps::sessions},
     {"store_trash", &Sweeps::storeTrash},
 };
 

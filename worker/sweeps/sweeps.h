@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -32,10 +33,12 @@ struct SweepSettings {
     std::int64_t gcGraceUs = 7 * dayUs;    // how long removed files stay in a store's trash
     std::int64_t unreferencedUs = hourUs;  // how old a chunk that nothing refers to must be
     int trashDays = 30;
-    double collectAtMost = 0.05;                   // of all chunks; more wait for an administrator's yes
-    std::int64_t collectAlways = 1000;             // so many may go whatever the share
-    std::int64_t postAtMost = 5000;                // jobs that one pass posts; the next goes on behind them
-    std::int64_t examineAtMost = 50000;            // chunks that a pass which looks at all of them looks at
+    int shareDays = 30;                  // that a link is kept after it was revoked, has expired or was used up
+    int versionsKeep = 0;                // of each file; 0: the sweep takes none away
+    double collectAtMost = 0.05;         // of all chunks; more wait for an administrator's yes
+    std::int64_t collectAlways = 1000;   // so many may go whatever the share
+    std::int64_t postAtMost = 5000;      // jobs that one pass posts; the next goes on behind them
+    std::int64_t examineAtMost = 50000;  // chunks that a pass which looks at all of them looks at
     std::chrono::milliseconds passAtMost{60'000};  // of a scrub
     catalog::NodeTimes nodes;
 };
@@ -55,7 +58,11 @@ class Sweeps {
     SweepReport orphans();     // files on the stores without a row: adopted where wanted, else to the store's trash
     SweepReport scrub();       // replicas not verified within scrubDays: has them read
     SweepReport contents();    // whole hashes only claimed: posts verifications
-    SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users
+    SweepReport uploads();     // those that have expired
+    SweepReport shares();      // links that have been over for shareDays; tickets that have expired
+    SweepReport trash();       // what lay in the trash for trashDays; rows of what was deleted for good
+    SweepReport versions();    // more of a file than versionsKeep
+    SweepReport sessions();    // those that have expired, and counted attempts
     SweepReport storeTrash();  // removed files beyond their grace
 
     // By its name, as in the API.
@@ -80,6 +87,10 @@ class Sweeps {
     [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
     template <typename Look>
     SweepReport walk(Cursor& cursor, Look&& look);
+    void drainRows(SweepReport& report, const std::function<int()>& step);
+    template <typename Id>
+    void walkWindows(SweepReport& report, Cursor& cursor,
+                     const std::function<catalog::SweptWindow<Id>(Id after)>& window);
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
     void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
                    SweepReport& report);
@@ -92,7 +103,7 @@ class Sweeps {
     const SweepSettings settings_;
     const Clock clock_;
     const std::stop_token stop_;
-    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
+    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_;
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };
