@@ -201,7 +201,7 @@ int run(const process::Config& config) {
     stores.setReplicas(source->replicas());
 
     worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token());
-    const worker::SweepLeases leases{catalog.nodes, process::newInstanceName()};
+    worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
     if (!cluster)
         schedule.emplace(sweeps, maintenance.localSchedule(), nullptr,

@@ -160,7 +160,7 @@ int run(const process::Config& config) {
                 log.write(what.empty() ? Level::info : Level::warning, "redis", {{"what", what.empty() ? "ok" : what}});
             });
         Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token());
-        const SweepLeases leases{catalog.nodes, name};
+        SweepLeases leases(catalog.nodes, name);
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())
             schedules.push_back(std::make_unique<SweepSchedule>(

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -450,6 +451,36 @@ TEST_P(SweepsTest, AreCalledByTheirNames) {
     EXPECT_TRUE(sweeps.run("scrub"));
     EXPECT_FALSE(sweeps.run("nothing"));
     EXPECT_THAT(Sweeps::names(), testing::Contains("under_replicated"));
+}
+
+TEST_P(SweepsTest, RunOnceAtATimeAlsoWithinOneProcess) {
+    std::promise<void> entered, goOn;
+    Sweeps slow(
+        catalogOf,
+        [&, waits = goOn.get_future().share()] {
+            entered.set_value();
+            waits.wait();
+            return live;
+        },
+        queue, settings, clock());
+    SweepLeases leases(catalogOf.nodes, "this process");
+    const auto runNow = [&](Sweeps& which) { return runLeased(which, leases, "under_replicated", {}); };
+    {
+        const std::jthread first([&] { EXPECT_TRUE(runNow(slow)); });
+        entered.get_future().wait();
+        EXPECT_EQ(catalog::errorOf([&] { (void)runNow(sweeps); }), ErrorCode::conflict);
+        goOn.set_value();
+    }
+    EXPECT_TRUE(runNow(sweeps));
+    EXPECT_FALSE(runLeased(sweeps, leases, "nothing", {}));
+}
+
+TEST_P(SweepsTest, GoOnAtOnceAfterARunWhoseEndCouldNotBeRecorded) {
+    ASSERT_TRUE(catalogOf.nodes.beginSweep("trash", "this process", hourUs, std::nullopt));
+    SweepLeases others(catalogOf.nodes, "another"), leases(catalogOf.nodes, "this process");
+    EXPECT_FALSE(others.begin("trash", std::nullopt));
+    EXPECT_TRUE(runLeased(sweeps, leases, "trash", {}));
+    EXPECT_TRUE(others.begin("trash", std::nullopt)) << "it has ended now";
 }
 
 CATALOG_SUITE(SweepsTest);
