@@ -182,14 +182,104 @@ TEST_P(SweepsTest, RepairFromTheOnlyGoodCopy) {
         EXPECT_EQ(store.store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
 }
 
+// Tells of reads and refuses puts, in front of another store.
+class WatchedStore final : public MaintainedStore {
+  public:
+    explicit WatchedStore(std::shared_ptr<MaintainedStore> store) : store_(std::move(store)) {}
+    void put(const Chunk& chunk, Generation generation) override {
+        if (refusal) throw Error(*refusal, "refused");
+        store_->put(chunk, generation);
+    }
+    void putAll(std::span<const PutItem> items) override { store_->putAll(items); }
+    Chunk get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) override {
+        onGet();
+        return store_->get(id, size, std::move(buffer));
+    }
+    bool has(const ChunkId& id) override { return store_->has(id); }
+    bool remove(const ChunkId& id, Generation generation) override {
+        ++removals;
+        return store_->remove(id, generation);
+    }
+    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override {
+        return store_->removeOrphan(id, generation, putBefore);
+    }
+    CopyState check(const ChunkId& id, std::uint64_t size) override { return store_->check(id, size); }
+    bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
+    std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override {
+        return store_->list(firstByte, putBefore);
+    }
+    FileTotals purgeTrash(Timestamp removedBefore) override { return store_->purgeTrash(removedBefore); }
+
+    std::function<void()> onGet = [] {};
+    std::optional<ErrorCode> refusal;
+    int removals = 0;
+
+  private:
+    std::shared_ptr<MaintainedStore> store_;
+};
+
 TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     live[1].acceptsNewChunks = false;
     chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
-    (void)sweeps.underReplicated();
+    const SweepReport report = sweeps.underReplicated();
+    EXPECT_EQ(report.changed, 0) << "it would change nothing";
+    EXPECT_NE(report.note.find("no storage node is left"), std::string::npos) << report.note;
+    EXPECT_THAT(queue.jobs, IsEmpty());
+
+    const auto row = chunks.auditAfter(ChunkRow{0}, 1)[0].row;
+    int reads = 0;
+    for (LiveStore& store : live) {
+        auto watched = std::make_shared<WatchedStore>(store.store);
+        watched->onGet = [&] { ++reads; };
+        store.store = watched;
+    }
+    queue.post({JobKind::repairChunk, catalog::valueOf(row)});
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::noTarget));
+    EXPECT_EQ(reads, 0);
     EXPECT_EQ(chunks.auditAfter(ChunkRow{0}, 1)[0].good.size(), 2u);
+
+    live[1].acceptsNewChunks = true;
+    EXPECT_EQ(sweeps.underReplicated().changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+}
+
+TEST_P(SweepsTest, TakeAStoreThatIsFullAfterAllForOneWithoutRoom) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    auto full = std::make_shared<WatchedStore>(live[1].store);
+    live[1].store = full;
+    const auto repair = [&] {
+        (void)sweeps.underReplicated();
+        return work();
+    };
+    full->refusal = ErrorCode::storageFull;
+    EXPECT_THAT(repair(), ElementsAre(RepairOutcome::noTarget)) << "trying again soon would not help";
+    full->refusal = ErrorCode::unavailable;
+    EXPECT_EQ(catalog::errorOf([&] { (void)repair(); }), ErrorCode::unavailable);
+}
+
+TEST_P(SweepsTest, ReadNoFasterThanTheyMayMakeCopies) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    chunks.replicaBad(ChunkId::of(std::string_view("hello")), stores[1]);
+    Throttle repairs(4), moves(0);
+    repairs.stop();  // it counts, but nobody waits for it
+    int reads = 0;
+    for (LiveStore& store : live) {
+        auto watched = std::make_shared<WatchedStore>(store.store);
+        watched->onGet = [&] {
+            ++reads;
+            EXPECT_GT(repairs.reserve(0, {}).count(), 0) << "the chunk's bytes were taken before it is read";
+        };
+        store.store = watched;
+    }
+    ChunkRepair repair(
+        catalogOf.chunks, [&] { return live; }, buffers, 3, repairs, moves);
+    EXPECT_EQ(repair.repair(chunks.auditAfter(ChunkRow{0}, 1)[0].row), RepairOutcome::repaired);
+    EXPECT_EQ(reads, 1);
 }
 
 TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {

@@ -1,6 +1,7 @@
 #include "worker/jobs/repair_chunk.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/error/error.h"
 
@@ -28,20 +29,25 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     if (!audit) return RepairOutcome::nothingToDo;
     const std::vector<LiveStore> stores = stores_();
     CopyCount count = countCopies(audit->good, stores);
-    if (!lacksCopies(count, replicationFactor_) && audit->bad.empty()) return RepairOutcome::nothingToDo;
+    const bool lacks = lacksCopies(count, replicationFactor_);
+    if (!lacks && audit->bad.empty()) return RepairOutcome::nothingToDo;
+    if (lacks && !hasTarget(audit->id, audit->good, stores)) return RepairOutcome::noTarget;
+    repairs_.take(audit->size);
     const auto source = readGood(*audit, stores);
     if (!source) return RepairOutcome::noSource;
     count = countCopies(audit->good, stores);
 
     std::optional<Error> failure;
+    bool first = true;
     for (const LiveStore* target : placementOf(audit->id, stores)) {
         if (!lacksCopies(count, replicationFactor_)) break;
         if (holds(audit->good, target->row)) continue;
-        repairs_.take(audit->size);
+        if (!std::exchange(first, false)) repairs_.take(audit->size);
         try {
             target->store->put(*source, audit->generation);
         } catch (const Error& error) {
-            failure = error;
+            // One that is full stays so for a while.
+            if (error.code() != ErrorCode::storageFull) failure = error;
             continue;
         }
         chunks_.replicaGood(row, target->row, audit->generation);
@@ -70,9 +76,9 @@ bool ChunkRepair::rebalance(catalog::ChunkRow row) {
     std::optional<Chunk> source;
     for (const LiveStore* target : order) {
         if (holds(audit->good, target->row)) continue;
+        moves_.take(audit->size);
         if (!source) source = readGood(*audit, stores);
         if (!source) return false;
-        moves_.take(audit->size);
         target->store->put(*source, audit->generation);
         chunks_.replicaGood(row, target->row, audit->generation);
         made = true;

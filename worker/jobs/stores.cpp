@@ -26,6 +26,12 @@ std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vecto
     return order;
 }
 
+bool hasTarget(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good, const std::vector<LiveStore>& stores) {
+    return std::ranges::any_of(placementOf(chunk, stores), [&](const LiveStore* store) {
+        return std::ranges::find(good, store->row) == good.end();
+    });
+}
+
 CopyCount countCopies(const std::vector<catalog::StoreRow>& good, const std::vector<LiveStore>& stores) {
     CopyCount count;
     for (const catalog::StoreRow row : good) {

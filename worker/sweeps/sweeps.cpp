@@ -112,7 +112,9 @@ SweepReport Sweeps::underReplicated() {
         const auto window = catalog_.chunks.underReplicatedAfter(after, rowsAtOnce);
         report.examined += window.examined;
         for (const catalog::ChunkAudit& chunk : window.chunks) {
-            if (!lacksCopies(countCopies(chunk.good, stores), wanted) && chunk.bad.empty()) continue;
+            const bool lacks = lacksCopies(countCopies(chunk.good, stores), wanted);
+            if (!lacks && chunk.bad.empty()) continue;
+            if (lacks && cannotBeHelped(chunk, stores, report)) continue;
             queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
             ++report.changed;
         }
@@ -127,6 +129,19 @@ SweepReport Sweeps::underReplicated() {
             return report;
         }
     }
+}
+
+// Posting a repair again and again would change nothing; when stores come back or get room, a later pass posts it.
+bool Sweeps::cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
+                            SweepReport& report) {
+    if (chunk.good.empty() && chunk.bad.empty()) {
+        report.note = "there are chunks without a copy on any storage node that can be asked: see /admin/storage";
+        return true;
+    }
+    if (hasTarget(chunk.id, chunk.good, stores)) return false;
+    if (report.note.empty())
+        report.note = "no storage node is left that could take the copies that are missing: start or add one";
+    return true;
 }
 
 SweepReport Sweeps::drain() {
@@ -144,6 +159,7 @@ SweepReport Sweeps::drain() {
             for (const catalog::ChunkAudit& chunk : chunks) {
                 ++report.examined;
                 const bool lacks = countCopies(chunk.good, stores).wanted < wanted;
+                if (lacks && cannotBeHelped(chunk, stores, report)) continue;
                 queue_.post({lacks ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
                 ++report.changed;
             }

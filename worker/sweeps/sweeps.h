@@ -91,6 +91,8 @@ class Sweeps {
     template <typename Id>
     void walkWindows(SweepReport& report, Cursor& cursor,
                      const std::function<catalog::SweptWindow<Id>(Id after)>& window);
+    [[nodiscard]] static bool cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
+                                             SweepReport& report);
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
     void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
                    SweepReport& report);
