@@ -311,6 +311,21 @@ TEST_P(SweepsTest, KeepTheRowOfARemovedChunkUntilEveryStoreHasAnswered) {
     EXPECT_FALSE(absent.store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, AskAStoreThatDoesNotAnswerForNoRemovalUntilItDoes) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    time.advance(2 * hourUs);
+    auto silent = std::make_shared<WatchedStore>(live[2].store);
+    live[2].store = silent;
+    live[2].answers = false;
+    EXPECT_EQ(collect(), 0) << "its row stays";
+    EXPECT_EQ(silent->removals, 0);
+    EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+    live[2].answers = true;
+    EXPECT_EQ(collect(), 1);
+    EXPECT_EQ(silent->removals, 1);
+}
+
 TEST_P(SweepsTest, CollectNothingWhenTooMuchWouldGoUntilAnAdministratorAllowsIt) {
     const auto alice = makeUser("alice");
     for (const char* text : {"1", "2", "3", "4"}) discard(alice, keep(alice, text, text).entry.id);

@@ -102,7 +102,8 @@ int ChunkRepair::trim(catalog::ChunkRow row) {
     if (keepers.size() < replicationFactor_) return 0;
     keepers.resize(replicationFactor_);
     const bool surplus = std::ranges::any_of(audit->good, [&](catalog::StoreRow good) {
-        return storeOf(stores, good) != nullptr && std::ranges::find(keepers, good, &LiveStore::row) == keepers.end();
+        const LiveStore* const store = storeOf(stores, good);
+        return store != nullptr && store->answers && std::ranges::find(keepers, good, &LiveStore::row) == keepers.end();
     });
     if (!surplus) return 0;
     for (const LiveStore* keeper : keepers)
@@ -111,7 +112,8 @@ int ChunkRepair::trim(catalog::ChunkRow row) {
     int taken = 0;
     for (const catalog::StoreRow good : audit->good) {
         const LiveStore* const store = storeOf(stores, good);
-        if (store == nullptr || std::ranges::find(keepers, good, &LiveStore::row) != keepers.end()) continue;
+        if (store == nullptr || !store->answers) continue;
+        if (std::ranges::find(keepers, good, &LiveStore::row) != keepers.end()) continue;
         const auto generation = chunks_.forgetSurplus(row, good);
         if (!generation) continue;
         ++taken;

@@ -49,6 +49,9 @@ class InProcessQueue final : public JobQueue {
     };
     void add(const Job& job);
     void work();
+    void enqueue(Time begin, const Waiting& job);
+    // The job to do now; nullopt when none may begin yet, and then when the next one may.
+    [[nodiscard]] std::optional<Waiting> takeDue(std::optional<Time>& next);
     void finish(const Waiting& done, const char* failure);
     void forgetDead(const Job& job);
 
@@ -57,10 +60,10 @@ class InProcessQueue final : public JobQueue {
     const std::function<void(const Job&, const char*, bool)> onFailure_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::multimap<Time, Waiting> waiting_;  // by when they may begin
-    std::set<Job> known_;                   // waiting or running
-    std::set<Job> again_;                   // posted while they ran
-    std::deque<DeadJob> dead_;              // newest first
+    std::multimap<Time, Waiting> urgent_, others_;  // that wait, by when they may begin
+    std::set<Job> known_;                           // waiting or running
+    std::set<Job> again_;                           // posted while they ran
+    std::deque<DeadJob> dead_;                      // newest first
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

@@ -32,6 +32,9 @@ struct Job {
     friend auto operator<=>(const Job&, const Job&) = default;
 };
 
+// Whether it goes before all jobs that are not: a copy may be missing.
+[[nodiscard]] bool isUrgent(JobKind kind) noexcept;
+
 // snake_case, stable: they are in Redis and in JSON.
 [[nodiscard]] std::string_view toString(JobKind kind) noexcept;
 [[nodiscard]] std::optional<JobKind> parseJobKind(std::string_view name) noexcept;

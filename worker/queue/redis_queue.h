@@ -1,5 +1,6 @@
-// The queue of a cluster: a Redis Stream with a consumer group, shared by all processes with the same prefix. Redis may
-// be emptied or stopped at any moment: what waited is lost then and posted again by the sweeps.
+// The queue of a cluster: two Redis Streams, of what is urgent and of the rest, with a consumer group each, shared by
+// all processes with the same prefix. Redis may be emptied or stopped at any moment: what waited is lost then and
+// posted again by the sweeps.
 #pragma once
 
 #include <atomic>
@@ -63,7 +64,7 @@ class RedisQueue final : public JobQueue {
 
   private:
     struct Taken {
-        std::string entry;  // the stream's id
+        std::string entry;  // "1 <id>" of the urgent ones' stream, "2 <id>" of the others'
         std::string text;   // the job as it is in Redis
         int failures;
     };
@@ -74,6 +75,8 @@ class RedisQueue final : public JobQueue {
     void keep();
     void tend(RedisConnection& redis, bool renew);
     [[nodiscard]] std::optional<Taken> take(RedisConnection& redis);
+    // At most one of each stream.
+    [[nodiscard]] std::vector<Taken> read(RedisConnection& redis, const Words& what, std::chrono::milliseconds wait);
     void work(RedisConnection& redis, const Taken& taken);
     void finish(RedisConnection& redis, const char* body, const Words& arguments);
     // What thread number thinks of Redis; an empty text: all is well.
