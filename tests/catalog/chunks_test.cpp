@@ -188,14 +188,14 @@ TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
     const FileId file = put(alice, "f", "x").entry.id;
     const ChunkRow row = only().row;
     time.advance((2) * hourUs);
-    EXPECT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), IsEmpty());
+    EXPECT_THAT(chunks.unreferencedAfter(time.now(), ChunkRow{0}, 10).chunks, IsEmpty());
     EXPECT_FALSE(chunks.beginRemove(row));
     tree.moveToTrash(alice.id, file);
     tree.purge(alice.id, file);
     while (tree.purgeStep(100) > 0) {
     }
-    ASSERT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), SizeIs(1));
-    EXPECT_THAT(chunks.unreferenced(0, ChunkRow{0}, 10), IsEmpty());
+    ASSERT_THAT(chunks.unreferencedAfter(time.now(), ChunkRow{0}, 10).chunks, SizeIs(1));
+    EXPECT_THAT(chunks.unreferencedAfter(0, ChunkRow{0}, 10).chunks, IsEmpty());
     const auto removal = chunks.beginRemove(row);
     ASSERT_TRUE(removal);
     EXPECT_EQ(removal->id, ChunkId::of(std::string_view("x")));
@@ -249,9 +249,9 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
     std::atomic<bool> ending = false;
     std::thread collector([&] {
         while (!ending)
-            for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
-                if (const auto removal = chunks.beginRemove(chunk.row))
-                    (void)chunks.finishRemove(chunk.row, removal->generation);
+            for (const ChunkRow chunk : chunks.unreferencedAfter(time.now() + 1, ChunkRow{0}, 10).chunks)
+                if (const auto removal = chunks.beginRemove(chunk))
+                    (void)chunks.finishRemove(chunk, removal->generation);
     });
     for (int i = 0; i < 60; ++i) {
         const CommittedFile file = put(alice, "f", "the same bytes");

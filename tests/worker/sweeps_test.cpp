@@ -85,6 +85,11 @@ class SweepsTest : public catalog::VaultTest {
         const std::string hex = ChunkId::of(text).toHex();
         return disks_.path() / live[store].zone / "chunks" / hex.substr(0, 2) / hex;
     }
+    // As if it had been put two hours ago, by the disk's clock.
+    void age(const std::string& text, std::size_t store) {
+        std::filesystem::last_write_time(copyOf(text, store),
+                                         std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+    }
     void flip(const std::string& text, std::size_t store) {
         std::fstream file(copyOf(text, store), std::ios::in | std::ios::out | std::ios::binary);
         file.put('#');
@@ -200,16 +205,16 @@ class WatchedStore final : public MaintainedStore {
         ++removals;
         return store_->remove(id, generation);
     }
-    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override {
-        return store_->removeOrphan(id, generation, putBefore);
-    }
+    bool removeOrphan(const KeptChunk& listed) override { return store_->removeOrphan(listed); }
     CopyState check(const ChunkId& id, std::uint64_t size) override { return store_->check(id, size); }
     bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
-    std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override {
-        return store_->list(firstByte, putBefore);
+    KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                  std::size_t limit) override {
+        return store_->list(firstByte, minAgeUs, after, std::min(limit, pageAtMost));
     }
-    FileTotals purgeTrash(Timestamp removedBefore) override { return store_->purgeTrash(removedBefore); }
+    FileTotals purgeTrash(std::int64_t minAgeUs) override { return store_->purgeTrash(minAgeUs); }
 
+    std::size_t pageAtMost = maxKeptPage;
     std::function<void()> onGet = [] {};
     std::optional<ErrorCode> refusal;
     int removals = 0;
@@ -344,6 +349,30 @@ TEST_P(SweepsTest, CollectNothingWhenTooMuchWouldGoUntilAnAdministratorAllowsIt)
     EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 0);
 }
 
+TEST_P(SweepsTest, CollectInAsManyPassesAsItTakesWhatWasCountedBefore) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    (void)keep(alice, "g", "other");
+    time.advance(2 * hourUs);
+    SweepSettings bounded = settings;
+    bounded.examineAtMost = 1;
+    Sweeps patient(
+        catalogOf, [&] { return live; }, queue, bounded, clock());
+    const SweepReport counting = patient.unreferenced();
+    EXPECT_EQ(counting.changed, 0);
+    EXPECT_EQ(counting.examined, 2);
+    EXPECT_TRUE(counting.more);
+    const SweepReport collecting = patient.unreferenced();
+    EXPECT_EQ(collecting.changed, 1);
+    EXPECT_TRUE(collecting.more);
+    EXPECT_FALSE(patient.unreferenced().more) << "the end";
+
+    EXPECT_EQ(patient.unreferenced().changed, 0) << "it is counted anew";
+    time.advance(2 * hourUs);
+    EXPECT_EQ(patient.unreferenced().changed, 0) << "so is what was counted long ago";
+    EXPECT_EQ(patient.unreferenced().changed, 1);
+}
+
 TEST_P(SweepsTest, CollectNothingWhileItIsHeld) {
     const auto alice = makeUser("alice");
     discard(alice, keep(alice, "f", "hello").entry.id);
@@ -366,7 +395,7 @@ TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     (void)keep(alice, "f", "hello");
     const auto row = chunks.auditAfter(ChunkRow{0}, 1)[0].row;
     chunks.replicaRemoved(row, stores[1]);
-    time.set(systemNow() + 2 * hourUs);
+    age("hello", 1);
     EXPECT_EQ(sweeps.orphans().changed, 0);
     EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
     EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
@@ -435,6 +464,22 @@ TEST_P(FourStoresTest, DrainAStoreByCopyingBeforeDeleting) {
     EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::drained);
 }
 
+TEST_P(FourStoresTest, DrainInBoundedPassesAndPostNothingWhereNobodyTakesTheCopies) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"one", "two", "three"}) keepOn(alice, text, {0, 1, 2});
+    catalogOf.nodes.drain(stores[0]);
+    live[0].acceptsNewChunks = live[0].stays = false;
+    live[3].acceptsNewChunks = false;
+    const SweepReport full = sweeps.drain();
+    EXPECT_EQ(full.examined, 3);
+    EXPECT_EQ(full.changed, 0);
+    EXPECT_NE(full.note.find("no storage node is left"), std::string::npos) << full.note;
+    EXPECT_TRUE(full.more);
+    EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::draining);
+    live[3].acceptsNewChunks = true;
+    EXPECT_EQ(sweeps.drain().changed, 3);
+}
+
 TEST_P(FourStoresTest, TakeAwayACopyTooManyOnlyWhenTheOthersAreGood) {
     const auto alice = makeUser("alice");
     keepOn(alice, "hello", {0, 1, 2, 3});
@@ -469,13 +514,15 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     live[0].store->put(chunkOf("orphan"), 1);
-    const Timestamp realNow = systemNow();  // the files have the disk's times
-    Sweeps now(
-        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow; });
-    EXPECT_EQ(now.orphans().changed, 0) << "its upload may just have begun";
-    Sweeps later(
-        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow + 2 * hourUs; });
-    EXPECT_EQ(later.orphans().changed, 1);
+    for (const std::int64_t ahead : {-dayUs, dayUs}) {
+        time.set(systemNow() + ahead);  // the worker's clock has no say in it
+        EXPECT_EQ(sweeps.orphans().changed, 0) << "its upload may just have begun";
+    }
+    for (const char* text : {"orphan", "hello"}) age(text, 0);
+    auto paged = std::make_shared<WatchedStore>(live[0].store);
+    paged->pageAtMost = 1;
+    live[0].store = paged;
+    EXPECT_EQ(sweeps.orphans().changed, 1);
     EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }

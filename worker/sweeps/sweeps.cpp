@@ -15,6 +15,7 @@ namespace {
 constexpr int rowsAtOnce = 1000;
 constexpr int scrubbedAtOnce = 100;
 constexpr int expiredStepsAtMost = 100;
+constexpr Timestamp countedForUs = hourUs;     // between two passes; what was counted longer ago is counted anew
 constexpr std::size_t orphansAtMost = 50'000;  // that a pass takes; the next goes on
 
 bool isCalm(const std::vector<catalog::Store>& stores) {
@@ -150,12 +151,15 @@ SweepReport Sweeps::drain() {
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     for (const catalog::Store& store : catalog_.chunks.stores(false)) {
         if (store.state != catalog::StoreState::draining) continue;
-        bool empty = true;
-        catalog::ChunkRow after{0};
-        for (auto chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce); !chunks.empty();
-             chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce)) {
+        if (catalog_.chunks.auditOf(store.row, catalog::ChunkRow{0}, 1).empty()) {
+            catalog_.nodes.drained(store.row);
+            continue;
+        }
+        report.more = true;
+        catalog::ChunkRow after = drainedTo(store.row);
+        for (bool goOn = true; goOn;) {
             throwIfStopped(stop_);
-            empty = false;
+            const auto chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce);
             for (const catalog::ChunkAudit& chunk : chunks) {
                 ++report.examined;
                 const bool lacks = countCopies(chunk.good, stores).wanted < wanted;
@@ -163,13 +167,23 @@ SweepReport Sweeps::drain() {
                 queue_.post({lacks ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
                 ++report.changed;
             }
-            after = chunks.back().row;
-            if (report.changed >= settings_.postAtMost) break;
+            const bool atEnd = chunks.size() < rowsAtOnce;
+            after = atEnd ? catalog::ChunkRow{0} : chunks.back().row;
+            goOn = !atEnd && report.changed < settings_.postAtMost && report.examined < settings_.examineAtMost;
         }
-        if (empty) catalog_.nodes.drained(store.row);
-        else report.more = true;
+        setDrainedTo(store.row, after);
     }
     return report;
+}
+
+catalog::ChunkRow Sweeps::drainedTo(catalog::StoreRow store) {
+    const std::lock_guard lock(drainMutex_);
+    return drainAt_[store];
+}
+
+void Sweeps::setDrainedTo(catalog::StoreRow store, catalog::ChunkRow after) {
+    const std::lock_guard lock(drainMutex_);
+    drainAt_[store] = after;
 }
 
 SweepReport Sweeps::surplus() {
@@ -204,13 +218,12 @@ SweepReport Sweeps::rebalance() {
     });
 }
 
-std::int64_t Sweeps::mayCollect() {
-    return std::max(settings_.collectAlways,
-                    static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.count())));
-}
-
-// Holds collection and says why, when more would go than a healthy vault loses.
-std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char* what) {
+// Holds collection and says why, when more would go than a healthy vault loses. chunks is asked for their number only
+// when it matters.
+std::string Sweeps::holdAbove(std::int64_t count, const std::function<std::int64_t()>& chunks, const char* what) {
+    if (count <= settings_.collectAlways) return {};
+    const auto most = std::max(settings_.collectAlways,
+                               static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(chunks())));
     if (count <= most || catalog_.nodes.collectionAllowed()) return {};
     const std::string reason = "more than " + std::to_string(most) + ' ' + what +
                                ". If that is right (a large account was deleted, say), allow it.";
@@ -218,40 +231,51 @@ std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char*
     return "stopped, and nothing was removed: " + reason;
 }
 
+// Two walks over all chunks, in as many passes as it takes: one that counts how many would go, and, if that is no more
+// than a healthy vault loses, one that has them removed.
 SweepReport Sweeps::unreferenced() {
-    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
-    SweepReport report;
-    const Timestamp before = clock_() - settings_.unreferencedUs;
-    const std::int64_t most = mayCollect();
-    report.note =
-        holdAbove(catalog_.chunks.countUnreferenced(before, most + 1), most, "chunks are referred to by nothing");
-    if (!report.note.empty()) return report;
-    catalog::ChunkRow after{0};
-    for (auto chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce); !chunks.empty();
-         chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce)) {
-        throwIfStopped(stop_);
-        for (const catalog::ChunkAudit& chunk : chunks) {
-            ++report.examined;
-            queue_.post({JobKind::removeChunk, catalog::valueOf(chunk.row)});
-            ++report.changed;
-        }
-        after = chunks.back().row;
-        report.more = report.changed >= settings_.postAtMost;
-        if (report.more) break;
+    const std::lock_guard lock(collectionMutex_);
+    if (std::string why = held(); !why.empty()) {
+        collection_ = {};
+        return {.note = std::move(why)};
     }
-    return report;
+    SweepReport report;
+    const Timestamp now = clock_(), before = now - settings_.unreferencedUs;
+    if (now - std::exchange(collection_.passedAt, now) > countedForUs) collection_ = {.passedAt = now};
+    for (;;) {
+        throwIfStopped(stop_);
+        const auto window = catalog_.chunks.unreferencedAfter(before, collection_.after, rowsAtOnce);
+        report.examined += window.examined;
+        collection_.after = window.last;
+        if (collection_.counted) {
+            for (const catalog::ChunkRow chunk : window.chunks)
+                queue_.post({JobKind::removeChunk, catalog::valueOf(chunk)});
+            report.changed += static_cast<std::int64_t>(window.chunks.size());
+        } else {
+            collection_.examined += window.examined;
+            collection_.found += static_cast<std::int64_t>(window.chunks.size());
+        }
+        if (window.examined == 0) {
+            const Collection done = std::exchange(collection_, {.passedAt = now});
+            if (done.counted || done.found == 0) return report;
+            report.note = holdAbove(
+                done.found, [&] { return done.examined; }, "chunks are referred to by nothing");
+            if (!report.note.empty()) return report;
+            collection_.counted = true;
+        }
+        report.more = report.changed >= settings_.postAtMost || report.examined >= settings_.examineAtMost;
+        if (report.more) return report;
+    }
 }
 
 SweepReport Sweeps::orphans() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto stores = stores_();
-    const std::int64_t most = mayCollect();
-    const Timestamp before = clock_() - settings_.unreferencedUs;
     for (const LiveStore& live : stores) {
         if (!live.answers) continue;
         try {
-            orphansOf(live, stores, before, most, report);
+            orphansOf(live, stores, report);
         } catch (const Error& error) {
             if (stop_.stop_requested()) throw;
             report.note = error.what();  // the other stores have nothing to do with it
@@ -260,34 +284,45 @@ SweepReport Sweeps::orphans() {
     return report;
 }
 
-void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
-                       SweepReport& report) {
+void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report) {
     std::vector<KeptChunk> orphans;
     for (int byte = 0; byte < 256 && orphans.size() <= orphansAtMost; ++byte) {
-        throwIfStopped(stop_);
-        const auto kept = live.store->list(static_cast<std::uint8_t>(byte), before);
-        std::vector<ChunkId> ids;
-        ids.reserve(kept.size());
-        for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
-        std::unordered_map<ChunkId, catalog::ChunkAudit> known;
-        for (auto& audit : catalog_.chunks.auditHashes(ids)) known.emplace(audit.id, std::move(audit));
-        const auto removing = catalog_.chunks.removing(ids);
-        for (const KeptChunk& chunk : kept) {
-            ++report.examined;
-            if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
-            const auto found = known.find(chunk.id);
-            if (found == known.end() || !adopt(live, stores, found->second)) orphans.push_back(chunk);
+        std::optional<ChunkId> after;
+        for (bool more = true; more;) {
+            throwIfStopped(stop_);
+            const KeptPage kept =
+                live.store->list(static_cast<std::uint8_t>(byte), settings_.unreferencedUs, after, maxKeptPage);
+            unknownOf(kept.chunks, live, stores, orphans);
+            report.examined += static_cast<std::int64_t>(kept.chunks.size());
+            more = kept.more;
+            if (more) after = kept.chunks.back().id;
         }
     }
-    if (std::string note =
-            holdAbove(static_cast<std::int64_t>(orphans.size()), most, "files on one store are unknown to the catalog");
+    if (std::string note = holdAbove(
+            static_cast<std::int64_t>(orphans.size()), [&] { return catalog_.chunks.count(); },
+            "files on one store are unknown to the catalog");
         !note.empty()) {
         report.note = std::move(note);
         return;
     }
     for (const KeptChunk& chunk : orphans) {
         throwIfStopped(stop_);
-        if (live.store->removeOrphan(chunk.id, chunk.generation, before)) ++report.changed;
+        if (live.store->removeOrphan(chunk)) ++report.changed;
+    }
+}
+
+void Sweeps::unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                       std::vector<KeptChunk>& unknown) {
+    std::vector<ChunkId> ids;
+    ids.reserve(kept.size());
+    for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
+    std::unordered_map<ChunkId, catalog::ChunkAudit> known;
+    for (auto& audit : catalog_.chunks.auditHashes(ids)) known.emplace(audit.id, std::move(audit));
+    const auto removing = catalog_.chunks.removing(ids);
+    for (const KeptChunk& chunk : kept) {
+        if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
+        const auto found = known.find(chunk.id);
+        if (found == known.end() || !adopt(live, stores, found->second)) unknown.push_back(chunk);
     }
 }
 
@@ -458,7 +493,7 @@ SweepReport Sweeps::storeTrash() {
     for (const LiveStore& live : stores_()) {
         if (!live.answers) continue;
         try {
-            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(clock_() - settings_.gcGraceUs).files);
+            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(settings_.gcGraceUs).files);
         } catch (const Error& error) {
             report.note = error.what();
         }

@@ -83,8 +83,10 @@ class Sweeps {
 
     // Why nothing may be collected now; empty when it may.
     [[nodiscard]] std::string held();
-    [[nodiscard]] std::int64_t mayCollect();
-    [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
+    [[nodiscard]] std::string holdAbove(std::int64_t count, const std::function<std::int64_t()>& chunks,
+                                        const char* what);
+    [[nodiscard]] catalog::ChunkRow drainedTo(catalog::StoreRow store);
+    void setDrainedTo(catalog::StoreRow store, catalog::ChunkRow after);
     template <typename Look>
     SweepReport walk(Cursor& cursor, Look&& look);
     void drainRows(SweepReport& report, const std::function<int()>& step);
@@ -94,8 +96,9 @@ class Sweeps {
     [[nodiscard]] static bool cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
                                              SweepReport& report);
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
-    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
-                   SweepReport& report);
+    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report);
+    void unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                   std::vector<KeptChunk>& unknown);
     [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores,
                              const catalog::ChunkAudit& chunk);
 
@@ -106,6 +109,16 @@ class Sweeps {
     const Clock clock_;
     const std::stop_token stop_;
     Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_;
+    std::mutex drainMutex_;
+    std::map<catalog::StoreRow, catalog::ChunkRow> drainAt_;  // where the next pass over a draining store goes on
+    struct Collection {
+        bool counted = false;  // how many would go is known, and it is no more than may go
+        catalog::ChunkRow after{};
+        std::int64_t examined = 0, found = 0;  // by the walk that counts
+        Timestamp passedAt = 0;                // of the last pass
+    };
+    std::mutex collectionMutex_;
+    Collection collection_;
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };
