@@ -224,6 +224,22 @@ TEST_P(JobQueueTest, RunsAJobThatFailsForAWhile) {
     EXPECT_THAT(queue->dead(10), IsEmpty());
 }
 
+TEST_P(JobQueueTest, CountsNoTryOfAJobThatIsBrokenOffBecauseItsProgramEnds) {
+    std::atomic<int> ran = 0, failures = 0;
+    const Queue queue = make(
+        {.tries = 2},
+        [&](const Job&) {
+            if (++ran < 4) throw JobStopped();
+            if (ran == 4) throw std::runtime_error("one try");
+        },
+        [&](const Job&, const char*, bool) { ++failures; });
+    queue->post(job(1));
+    ASSERT_TRUE(emptied(queue));
+    EXPECT_EQ(ran, 5);
+    EXPECT_EQ(failures, 1);
+    EXPECT_THAT(queue->dead(10), IsEmpty());
+}
+
 TEST_P(JobQueueTest, RetriesDeadJobsWhenAsked) {
     std::atomic<bool> works = false;
     std::atomic<int> ran = 0;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/chunk/placement.h"
-#include "common/error/error.h"
+#include "worker/queue/job_queue.h"
 
 namespace chunkvault::worker {
 
@@ -48,7 +48,7 @@ bool lacksCopies(const CopyCount& copies, std::size_t replicationFactor) {
 }
 
 void throwIfStopped(const std::stop_token& stop) {
-    if (stop.stop_requested()) throw Error(ErrorCode::unavailable, "The server is being stopped.");
+    if (stop.stop_requested()) throw JobStopped();
 }
 
 }  // namespace chunkvault::worker

@@ -46,7 +46,7 @@ struct CopyCount {
 // store that has merely fallen silent does not move its copies.
 [[nodiscard]] bool lacksCopies(const CopyCount& copies, std::size_t replicationFactor);
 
-// Ends long work when the program stops: throws Error unavailable. What was left is found again.
+// Ends long work when the program stops: throws JobStopped. What was left is found again.
 void throwIfStopped(const std::stop_token& stop);
 
 }  // namespace chunkvault::worker

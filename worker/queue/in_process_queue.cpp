@@ -111,6 +111,9 @@ void InProcessQueue::work() {
             run_(next.job);
             lock.lock();
             finish(next, nullptr);
+        } catch (const JobStopped&) {
+            lock.lock();
+            enqueue(std::chrono::steady_clock::now() + limits_.firstBackoff, next);
         } catch (const std::exception& error) {
             const bool givenUp = next.failures + 1 >= limits_.tries;
             onFailure_(next.job, error.what(), givenUp);

@@ -26,7 +26,8 @@ struct InProcessLimits {
 
 class InProcessQueue final : public JobQueue {
   public:
-    // run does one job; a throw is a failed try. It is called on the queue's threads, never for the same job at once.
+    // run does one job; a throw is a failed try, unless it is JobStopped. It is called on the queue's threads, never
+    // for the same job at once.
     InProcessQueue(const InProcessLimits& limits, std::function<void(const Job&)> run,
                    std::function<void(const Job&, const char* what, bool givenUp)> onFailure);
     ~InProcessQueue() override;  // waits for the jobs that run

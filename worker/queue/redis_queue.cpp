@@ -120,7 +120,7 @@ redis.call('HSET', known, second, 'running')
 return 1
 )";
 
-// Gives an entry back that was not begun. first: the entry, second: its job, third: its failures.
+// Gives an entry back that was not begun, or was broken off. first: the entry, second: its job, third: its failures.
 constexpr const char* releaseScript = R"(
 if not owns(first) then return 0 end
 remove(first)
@@ -501,13 +501,20 @@ void RedisQueue::work(RedisConnection& redis, const Taken& taken) {
     };
     setRunning(true);
     std::optional<std::string> failure;
+    bool stopped = false;
     try {
         run_(job);
+    } catch (const JobStopped&) {
+        stopped = true;
     } catch (const std::exception& error) {
         failure = std::string(error.what()).substr(0, maxWhatBytes);
     }
     if (failure) onFailure_(job, failure->c_str(), taken.failures + 1 >= settings_.tries);
     setRunning(false);
+    if (stopped) {
+        finish(redis, releaseScript, {taken.entry, taken.text, failuresText});
+        return pause(settings_.firstBackoff, stopping_);  // it is stopped soon, and takes it no more
+    }
     if (failure) return finish(redis, failedScript, {taken.entry, taken.text, failuresText, *failure});
     finish(redis, doneScript, {taken.entry, taken.text});
 }

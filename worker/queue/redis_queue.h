@@ -40,8 +40,8 @@ struct RedisQueueSettings {
 
 class RedisQueue final : public JobQueue {
   public:
-    // run does one job; a throw is a failed try. It is called on the queue's threads. The same job runs twice at once
-    // only when Redis lost it meanwhile, or its worker was silent for longer than its lease.
+    // run does one job; a throw is a failed try, unless it is JobStopped. It is called on the queue's threads. The same
+    // job runs twice at once only when Redis lost it meanwhile, or its worker was silent for longer than its lease.
     // onTrouble is called when Redis cannot be used any more, with what is wrong, and with an empty text when it can
     // again; never from two threads at once, and never from post(). It must neither throw nor call the queue.
     RedisQueue(const RedisQueueSettings& settings, std::function<void(const Job&)> run,
