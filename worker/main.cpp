@@ -31,15 +31,16 @@ using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
+constexpr std::chrono::seconds healthAge{5};  // of an answer of the database that still counts
+
 constexpr process::Setting ownSettings[] = {
     {"HOST", "127.0.0.1", "Address to listen on for /health and /metrics; 0.0.0.0 for all"},
     {"PORT", "8010", "Port to listen on"},
     {"DATABASE_URL", "", "PostgreSQL: postgresql://user:password@host/name?sslmode=...", true},
     {"REDIS_URL", "", "Redis: redis://:password@host:6379/0", true},
     {"CLUSTER_SECRET", "", "At least 32 characters; the same for all programs of a cluster", true},
-    {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
     {"VERSIONS_KEEP", "", "Versions kept of each file, as on the API servers; empty: no version is taken away here"},
-    {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
+    {"CHUNK_SIZE", "4M", "As on the API servers, or the largest that they ever had: the memory of a chunk"},
     {"CHUNK_BUFFERS", "8", "Chunks held in memory at once"},
     {"JOB_LEASE", "30s", "The job of a worker that was silent for so long is given to another"},
     {"LOG_LEVEL", "info", "debug, info, warning or error"},
@@ -80,10 +81,7 @@ struct Settings {
         // Not by default: API servers may keep more.
         if (config.given("VERSIONS_KEEP"))
             maintenance.sweeps.versionsKeep = static_cast<int>(config.integer("VERSIONS_KEEP", 1, 1000));
-        catalog.uploads.writeQuorum = static_cast<int>(config.integer("WRITE_QUORUM", 1, 10));
         catalog.uploads.replicationFactor = maintenance.sweeps.replicationFactor;
-        if (catalog.uploads.writeQuorum > catalog.uploads.replicationFactor)
-            throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
         if (clusterSecret.size() < wire::ClusterKey::minSecretBytes)
             throw Error(ErrorCode::invalidValue, "CLUSTER_SECRET must have at least 32 characters.");
     }
@@ -121,12 +119,18 @@ int run(const process::Config& config) {
     observeJobs(metrics, jobs);
     const std::string name = process::newInstanceName();
 
-    std::atomic<bool> ready = false;
+    // Asked once a second, whoever asks for /health.
+    std::atomic<std::chrono::steady_clock::time_point> databaseAnsweredAt{std::chrono::steady_clock::time_point{}};
+    std::atomic<bool> redisAnswers = false;
     const http::Router router({
         {http::Method::get, "/health",
          [&](http::Request&, http::Response& response) {
-             const wire::Json json = {{"status", ready ? "ok" : "unavailable"}};
-             response.send(ready ? 200 : 503, "application/json", json.dump());
+             const bool database = std::chrono::steady_clock::now() - databaseAnsweredAt.load() < healthAge;
+             const bool good = database && redisAnswers;
+             const wire::Json json = {{"status", good ? "ok" : "unavailable"},
+                                      {"database", database ? "ok" : "unreachable"},
+                                      {"redis", redisAnswers ? "ok" : "unreachable"}};
+             response.send(good ? 200 : 503, "application/json", json.dump());
          }},
         {http::Method::get, "/health/live",
          [](http::Request&, http::Response& response) {
@@ -167,7 +171,6 @@ int run(const process::Config& config) {
                 sweeps, group, &leases, [&](const SweepSchedule::Run& swept) { observeSweep(metrics, log, swept); }));
         metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
                       [&] { return static_cast<double>(queue.length()); });
-        ready = true;
         std::mutex mutex;
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
@@ -175,12 +178,13 @@ int run(const process::Config& config) {
         while (!stopping.stop_requested()) {
             try {
                 (void)directory.refresh();
+                databaseAnsweredAt = std::chrono::steady_clock::now();
             } catch (const Error& error) {
                 log.write(Level::warning, "nodes_unknown", {{"what", error.what()}});
             }
+            redisAnswers = queue.trouble().empty();
             (void)wake.wait_for(lock, stopping, 1s, [] { return false; });
         }
-        ready = false;
         repairs.stop();
         moves.stop();
     });

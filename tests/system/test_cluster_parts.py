@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 import requests
@@ -317,6 +318,13 @@ def await_redis(cluster, state):
         cluster.until(lambda: redis_of(cluster, server) == state, f"redis: {state} of server {server + 1}")
 
 
+def await_worker_health(cluster, worker, wanted):
+    def so():
+        answer = requests.get(f"{worker.url}/health", timeout=10)
+        return answer.json() == wanted and (answer.status_code == 200) == (wanted["status"] == "ok")
+    cluster.until(so, f"{wanted} of {worker.name}")
+
+
 def test_redis_that_is_emptied_again_and_again_costs_nothing(cluster):
     with under_load(cluster) as checker:
         for _ in range(5):
@@ -331,6 +339,8 @@ def test_without_redis_everything_goes_on_and_lost_jobs_are_posted_again(cluster
     with under_load(cluster) as checker:
         cluster.redis.stop()
         await_redis(cluster, "unreachable")
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "unavailable", "database": "ok", "redis": "unreachable"})
         for server in cluster.servers:
             assert requests.get(f"{server.url}/health/ready", timeout=10).status_code == 200
         node.kill()
@@ -345,6 +355,8 @@ def test_without_redis_everything_goes_on_and_lost_jobs_are_posted_again(cluster
         cluster.redis.start()
         assert int(cluster.redis.ask("DBSIZE")) >= 0
         await_redis(cluster, "ok")
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "ok", "database": "ok", "redis": "ok"})
         cluster.await_copies()  # on the nodes that are left
         node.start()
 
@@ -377,6 +389,8 @@ def test_a_database_that_is_restarted_is_waited_for(cluster, end):
         getattr(cluster.postgres, end)()
         await_not_ready(cluster)
         assert cluster.client().call("GET", "/health").json()["database"] == "unreachable"
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "unavailable", "database": "unreachable", "redis": "ok"})
         cluster.until(lambda: told() > before, "a client that was told so")
         cluster.postgres.start()
         await_all_ready(cluster)
@@ -611,7 +625,8 @@ NODE = {"NODE_ID": "node-1", "HOST": "127.0.0.1", "PORT": 0, "STORAGE_PATH": "st
     ("worker", WORKER, {"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, "DATABASE_URL"),
     ("worker", WORKER, {"CLUSTER_SECRET": None}, "CLUSTER_SECRET"),
     ("worker", WORKER, {"CLUSTER_SECRET": "hidden"}, "CLUSTER_SECRET"),
-    ("worker", WORKER, {"WRITE_QUORUM": "4"}, "WRITE_QUORUM"),
+    ("worker", WORKER, {"SWEEP_INTERVALS": "srub=1h"}, "SWEEP_INTERVALS"),
+    ("worker", WORKER, {"VERSIONS_KEEP": "0"}, "VERSIONS_KEEP"),
     ("worker", WORKER, {"JOB_LEASE": "1h"}, "JOB_LEASE"),
     ("worker", WORKER, {"JOB_THREADS": "many"}, "JOB_THREADS"),
     ("storagenode", NODE, {"NODE_ID": None}, "NODE_ID"),
@@ -807,7 +822,9 @@ def test_a_server_of_its_own_becomes_a_cluster_without_a_byte_moved(tmp_path, re
         cluster.secret_key = (vault.data / "secret_key").read_text().strip()
         request.node.vaults = types.SimpleNamespace(made=[vault])
         with cluster.postgres:
-            exported = subprocess.run([program_path("chunkvault-server"), "export", "--to", cluster.postgres.url],
+            url_file = tmp_path / "url"
+            url_file.write_text(cluster.postgres.url + "\n")
+            exported = subprocess.run([program_path("chunkvault-server"), "export", "--to-file", url_file],
                                       cwd=vault.folder, env={"DATA_DIR": str(vault.data)}, timeout=60, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             assert exported.returncode == 0, exported.stdout
@@ -845,3 +862,25 @@ def test_a_server_of_its_own_becomes_a_cluster_without_a_byte_moved(tmp_path, re
                 pass
             after = inodes()
             assert {path: after.get(path) for path in before} == before, "no chunk file was moved or written again"
+
+
+def test_an_export_shows_no_password_in_the_list_of_processes(make_vault, tmp_path):
+    vault = make_vault().start()
+    vault.stop()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # so that the export goes on until it is ended
+        url = f"postgresql://u:hidden@127.0.0.1:{silent.getsockname()[1]}/x"
+        export = subprocess.Popen([program_path("chunkvault-server"), "export", "--to", url], cwd=vault.folder,
+                                  env={"DATA_DIR": str(vault.data)}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            silent.accept()[0].close()  # it has read its arguments by now
+            arguments = Path(f"/proc/{export.pid}/cmdline").read_bytes()
+            assert b"--to" in arguments and b"hidden" not in arguments
+        finally:
+            export.kill()
+            export.wait()
+
+    missing = subprocess.run([program_path("chunkvault-server"), "export", "--to-file", tmp_path / "nothing"],
+                             cwd=vault.folder, env={"DATA_DIR": str(vault.data)}, stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=60)
+    assert missing.returncode == 1 and "nothing" in missing.stderr and missing.stderr.count("\n") == 1, missing.stderr

@@ -56,6 +56,8 @@ def test_help_and_version_answer():
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
     ("DEDUP", "owner", "DEDUP"),
+    ("CLUSTER_SECRET", "c" * 40, "CLUSTER_SECRET"),
+    ("SWEEP_INTERVALS", "trash=10", "SWEEP_INTERVALS"),
 ])
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path, setting, value, named):
     ended = run(DATA_DIR=str(tmp_path / "data"), **{setting: value})

@@ -16,16 +16,18 @@ constexpr process::Setting known[] = {
     {"TRASH_DAYS", "30", "Days until the trash is emptied"},
     {"SCRUB_DAYS", "30", "Every copy is read and verified within so many days"},
     {"SCRUB_RATE", "50M", "Bytes a second that each store reads for that; 0: no limit"},
-    {"REPAIR_RATE", "100M", "Bytes a second of missing copies that a worker makes; 0: no limit"},
-    {"REBALANCE_RATE", "20M", "Bytes a second that a worker moves to new stores; 0: no limit"},
+    {"REPAIR_RATE", "100M",
+     "Bytes a second of missing copies that each worker makes (API servers of a cluster make none); 0: no limit"},
+    {"REBALANCE_RATE", "20M", "Bytes a second that each worker moves to new stores; 0: no limit"},
     {"GC_AGE", "1h", "How old a chunk that nothing refers to must be to be removed"},
     {"GC_GRACE", "7d", "How long removed chunks stay in a store's trash"},
     {"SHARE_DAYS", "30", "Days until links that are revoked, expired or used up are forgotten"},
-    {"SWEEP_INTERVAL", "10min", "How often the vault looks after itself; see the list of sweeps"},
-    {"SWEEP_INTERVALS", "", "Intervals of single sweeps instead: scrub=1h,trash=10min"},
+    {"SWEEP_INTERVAL", "10min",
+     "How often the vault, or the workers of a cluster, look after it; see the list of sweeps"},
+    {"SWEEP_INTERVALS", "", "Intervals of single sweeps instead, where they are run: scrub=1h,trash=10min"},
     {"SUSPECT_AFTER", "10s", "A storage node that was silent for so long gets no new chunks"},
     {"DOWN_AFTER", "10min", "The copies of a node that was silent for so long are made again elsewhere"},
-    {"JOB_THREADS", "2", "Jobs that a worker does at once"},
+    {"JOB_THREADS", "2", "Jobs that each worker does at once"},
 };
 
 std::int64_t microseconds(milliseconds time) { return time.count() * 1000; }
