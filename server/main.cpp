@@ -6,7 +6,9 @@
 
 #include <condition_variable>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -206,7 +208,7 @@ int run(const process::Config& config) {
     worker::Sweeps sweeps(catalog, liveStores, *queue, maintenance.sweeps, clock, ending.get_token(), [&] {
         return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
     });
-    const worker::SweepLeases leases{catalog.nodes, process::newInstanceName()};
+    worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
     if (!cluster)
         schedule.emplace(sweeps, maintenance.localSchedule(), nullptr,
@@ -361,7 +363,7 @@ int exportCatalog(const process::Config& config, const std::string& postgresUrl)
         throw Error(
             ErrorCode::invalidValue,
             "export is for a server of its own: unset DATABASE_URL and REDIS_URL, and give the new database with "
-            "--to.");
+            "--to-file or --to.");
     const DataFolder folder(settings.dataDir);
     const std::string secretKey = settings.secretKey.empty() ? folder.secretKey() : settings.secretKey;
     catalog::Database from({.sqliteFile = folder.database()});
@@ -381,13 +383,33 @@ int exportCatalog(const process::Config& config, const std::string& postgresUrl)
     return 0;
 }
 
+// The first line of a file, also of /dev/stdin.
+std::string lineOf(const std::string& path) {
+    std::ifstream file(path);
+    std::string line;
+    if (!std::getline(file, line) || line.empty())
+        throw Error(ErrorCode::invalidValue, "The file " + path + " cannot be read, or its first line is empty.");
+    return line;
+}
+
+// Takes an argument out of what other users see in the list of processes.
+std::string takeSecret(char* argument) {
+    const std::string secret = argument;
+    std::memset(argument, 'x', secret.size());
+    return secret;
+}
+
 void printUsage() {
     std::printf(
         "chunkvault-server                              run; configured by environment variables\n"
         "chunkvault-server admin reset-password USER    give a user a new password (the server must be stopped)\n"
         "chunkvault-server admin format-store NODE      take a replaced disk into use (the server must be stopped)\n"
-        "chunkvault-server export --to DATABASE_URL     copy the catalog to a cluster's database (the server must be "
-        "stopped)\n"
+        "chunkvault-server export --to-file FILE        copy the catalog to the cluster's database whose URL is the "
+        "first\n"
+        "                                               line of FILE (the server must be stopped)\n"
+        "chunkvault-server export --to DATABASE_URL     the same; others on this machine may see the password in the "
+        "list of\n"
+        "                                               processes for a moment, and it stays in the shell's history\n"
         "chunkvault-server --settings                   the environment variables, as a Markdown table\n"
         "chunkvault-server --version\n");
 }
@@ -406,8 +428,11 @@ int start(int argc, char** argv) {
     const std::string action = argc == 4 ? argv[2] : "";
     if (verb == "admin" && (action == "reset-password" || action == "format-store"))
         return administer(process::Config(Settings::table(), process::Config::environment()), action, argv[3]);
-    if (verb == "export" && argc == 4 && std::string(argv[2]) == "--to")
-        return exportCatalog(process::Config(Settings::table(), process::Config::environment()), argv[3]);
+    const std::string how = verb == "export" && argc == 4 ? argv[2] : "";
+    if (how == "--to" || how == "--to-file") {
+        const std::string url = how == "--to" ? takeSecret(argv[3]) : lineOf(argv[3]);
+        return exportCatalog(process::Config(Settings::table(), process::Config::environment()), url);
+    }
     printUsage();
     return verb == "--help" ? 0 : 2;
 }

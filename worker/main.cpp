@@ -32,14 +32,16 @@ using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
+constexpr std::chrono::seconds healthAge{5};  // of an answer of the database that still counts
+
 constexpr process::Setting ownSettings[] = {
     {"HOST", "127.0.0.1", "Address to listen on for /health and /metrics; 0.0.0.0 for all"},
     {"PORT", "8010", "Port to listen on"},
     {"DATABASE_URL", "", "PostgreSQL: postgresql://user:password@host/name?sslmode=...", true},
     {"REDIS_URL", "", "Redis: redis://:password@host:6379/0", true},
     {"CLUSTER_SECRET", "", "At least 32 characters; the same for all programs of a cluster", true},
-    {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
-    {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
+    {"VERSIONS_KEEP", "", "Versions kept of each file, as on the API servers; empty: no version is taken away here"},
+    {"CHUNK_SIZE", "4M", "As on the API servers, or the largest that they ever had: the memory of a chunk"},
     {"CHUNK_BUFFERS", "8", "Chunks held in memory at once"},
     {"JOB_LEASE", "30s", "The job of a worker that was silent for so long is given to another"},
     {"LOG_LEVEL", "info", "debug, info, warning or error"},
@@ -77,10 +79,10 @@ struct Settings {
         http.port = static_cast<std::uint16_t>(config.integer("PORT", 0, 65535));
         catalog.database.postgresUrl = requiredText(config, "DATABASE_URL");
         catalog.uploads.chunkSize = chunkSize;
-        catalog.uploads.writeQuorum = static_cast<int>(config.integer("WRITE_QUORUM", 1, 10));
+        // Not by default: API servers may keep more.
+        if (config.given("VERSIONS_KEEP"))
+            maintenance.sweeps.versionsKeep = static_cast<int>(config.integer("VERSIONS_KEEP", 1, 1000));
         catalog.uploads.replicationFactor = maintenance.sweeps.replicationFactor;
-        if (catalog.uploads.writeQuorum > catalog.uploads.replicationFactor)
-            throw Error(ErrorCode::invalidValue, "WRITE_QUORUM cannot be larger than REPLICATION_FACTOR.");
         if (clusterSecret.size() < wire::ClusterKey::minSecretBytes)
             throw Error(ErrorCode::invalidValue, "CLUSTER_SECRET must have at least 32 characters.");
     }
@@ -128,16 +130,22 @@ int run(const process::Config& config) {
     metrics.gauge("chunkvault_clock_ahead_seconds", "How far this machine's clock is ahead of the database's",
                   [&] { return static_cast<double>(ahead) / static_cast<double>(secondUs); });
 
-    std::atomic<bool> ready = false;
+    // Asked once a second, whoever asks for /health.
+    std::atomic<std::chrono::steady_clock::time_point> databaseAnsweredAt{std::chrono::steady_clock::time_point{}};
+    std::atomic<bool> redisAnswers = false;
     const http::Router router({
         {http::Method::get, "/health",
          [&](http::Request&, http::Response& response) {
+             const bool database = std::chrono::steady_clock::now() - databaseAnsweredAt.load() < healthAge;
+             const bool available = database && redisAnswers;
              const std::string fault = catalog::clockFault(ahead, whose);
-             const wire::Json json = {{"status", !ready          ? "unavailable"
+             const wire::Json json = {{"status", !available      ? "unavailable"
                                                  : fault.empty() ? "ok"
                                                                  : "degraded"},
+                                      {"database", database ? "ok" : "unreachable"},
+                                      {"redis", redisAnswers ? "ok" : "unreachable"},
                                       {"clock", fault.empty() ? "ok" : fault}};
-             response.send(ready ? 200 : 503, "application/json", json.dump());
+             response.send(available ? 200 : 503, "application/json", json.dump());
          }},
         {http::Method::get, "/health/live",
          [](http::Request&, http::Response& response) {
@@ -172,14 +180,13 @@ int run(const process::Config& config) {
             });
         Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token(),
                       [&] { return catalog::clockFault(catalog::clockAhead(catalog.database, clock), whose); });
-        const SweepLeases leases{catalog.nodes, name};
+        SweepLeases leases(catalog.nodes, name);
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())
             schedules.push_back(std::make_unique<SweepSchedule>(
                 sweeps, group, &leases, [&](const SweepSchedule::Run& swept) { observeSweep(metrics, log, swept); }));
         metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
                       [&] { return static_cast<double>(queue.length()); });
-        ready = true;
         std::mutex mutex;
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
@@ -193,12 +200,13 @@ int run(const process::Config& config) {
                               {{"what", fault.empty() ? "ok" : fault + " Nothing is deleted by age until then."}});
                     told = std::move(fault);
                 }
+                databaseAnsweredAt = std::chrono::steady_clock::now();
             } catch (const Error& error) {
                 log.write(Level::warning, "nodes_unknown", {{"what", error.what()}});
             }
+            redisAnswers = queue.trouble().empty();
             (void)wake.wait_for(lock, stopping, 1s, [] { return false; });
         }
-        ready = false;
         repairs.stop();
         moves.stop();
     });

@@ -1,7 +1,9 @@
 // A chunk store as the workers that look after it see it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/chunk/chunk_store.h"
@@ -15,8 +17,14 @@ struct KeptChunk {
     ChunkId id;
     Generation generation;
     std::uint64_t sizeBytes;
-    Timestamp putAt;  // the last put
+    Timestamp putAt;  // the last put, by the store's own clock: nobody else's can be compared with it
 };
+
+struct KeptPage {
+    std::vector<KeptChunk> chunks;  // by id
+    bool more = false;              // behind the last of them
+};
+inline constexpr std::size_t maxKeptPage = 5000;  // chunks
 
 struct FileTotals {
     std::uint64_t files = 0;
@@ -26,9 +34,9 @@ struct FileTotals {
 // Thread-safe; throws as ChunkStore.
 class MaintainedStore : public ChunkStore {
   public:
-    // As remove, for a chunk that the catalog does not know: kept also (false) when it was put at or after putBefore,
-    // so that an upload that began since it was listed does not lose it.
-    virtual bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) = 0;
+    // Moves a copy that the catalog does not know to the trash, if it is the one that was listed: kept (false) when its
+    // generation or the time of its last put is another, so that an upload that began since does not lose it.
+    virtual bool removeOrphan(const KeptChunk& listed) = 0;
 
     // Reads the copy from the disk and compares length and hash, without holding it in memory. What cannot be read is
     // bad.
@@ -37,11 +45,13 @@ class MaintainedStore : public ChunkStore {
     // Moves a copy to the trash if its hash is wrong or it cannot be read. True when it was moved.
     virtual bool moveAside(const ChunkId& id) = 0;
 
-    // The chunks whose ids begin with this byte and that were last put before putBefore, by id.
-    [[nodiscard]] virtual std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) = 0;
+    // Of the chunks whose ids begin with this byte, are behind after, and were last put at least minAgeUs ago, the
+    // first limit (at most maxKeptPage).
+    [[nodiscard]] virtual KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs,
+                                        const std::optional<ChunkId>& after, std::size_t limit) = 0;
 
-    // Deletes what came to the trash before removedBefore, for good. Gives what was deleted.
-    virtual FileTotals purgeTrash(Timestamp removedBefore) = 0;
+    // Deletes what came to the trash at least minAgeUs ago, for good. Gives what was deleted.
+    virtual FileTotals purgeTrash(std::int64_t minAgeUs) = 0;
 };
 
 }  // namespace chunkvault

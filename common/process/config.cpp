@@ -91,6 +91,25 @@ std::string durationText(std::chrono::milliseconds time) {
     return std::to_string(ms) + "ms";
 }
 
+std::optional<std::chrono::milliseconds> durationOf(std::string_view text, std::chrono::milliseconds min,
+                                                    std::chrono::milliseconds max) {
+    const auto number = numberWithSuffix(text);
+    std::optional<std::int64_t> ms;
+    if (number)
+        for (const auto& [suffix, factor] : {std::pair<std::string_view, std::int64_t>{"ms", 1},
+                                             {"s", 1000},
+                                             {"min", 60'000},
+                                             {"h", 3'600'000},
+                                             {"d", 86'400'000}})
+            if (number->suffix == suffix) ms = scaled(*number, factor);
+    if (!ms || *ms < min.count() || *ms > max.count()) return std::nullopt;
+    return std::chrono::milliseconds(*ms);
+}
+
+std::string durationsAllowed(std::chrono::milliseconds min, std::chrono::milliseconds max) {
+    return "a time such as 500ms, 30s, 15min, 24h or 7d, from " + durationText(min) + " to " + durationText(max);
+}
+
 }  // namespace
 
 Config::Config(std::span<const Setting> table, const Environment& environment) : table_(table) {
@@ -184,20 +203,27 @@ std::int64_t Config::bytes(std::string_view name, std::int64_t min, std::int64_t
 
 std::chrono::milliseconds Config::duration(std::string_view name, std::chrono::milliseconds min,
                                            std::chrono::milliseconds max) const {
-    const std::string value = text(name);
-    const auto number = numberWithSuffix(value);
-    std::optional<std::int64_t> result;
-    if (number)
-        for (const auto& [suffix, ms] : {std::pair<std::string_view, std::int64_t>{"ms", 1},
-                                         {"s", 1000},
-                                         {"min", 60'000},
-                                         {"h", 3'600'000},
-                                         {"d", 86'400'000}})
-            if (number->suffix == suffix) result = scaled(*number, ms);
-    if (!result || *result < min.count() || *result > max.count())
-        refuse(name,
-               "a time such as 500ms, 30s, 15min, 24h or 7d, from " + durationText(min) + " to " + durationText(max));
-    return std::chrono::milliseconds(*result);
+    const auto time = durationOf(text(name), min, max);
+    if (!time) refuse(name, durationsAllowed(min, max));
+    return *time;
+}
+
+std::map<std::string, std::chrono::milliseconds, std::less<>> Config::durations(std::string_view name,
+                                                                                std::span<const std::string> known,
+                                                                                std::chrono::milliseconds min,
+                                                                                std::chrono::milliseconds max) const {
+    std::map<std::string, std::chrono::milliseconds, std::less<>> times;
+    for (const std::string& item : list(name)) {
+        const auto equals = item.find('=');
+        const std::string key = item.substr(0, equals);
+        const auto time = durationOf(equals == std::string::npos ? "" : item.substr(equals + 1), min, max);
+        if (time && std::ranges::find(known, key) != known.end() && times.emplace(key, *time).second) continue;
+        std::string names;
+        for (const std::string& one : known) names += (names.empty() ? "" : ", ") + one;
+        refuse(name, "pairs such as " + known.front() + "=1h, separated by commas, each name once, of these: " + names +
+                         "; and each time " + durationsAllowed(min, max));
+    }
+    return times;
 }
 
 bool Config::boolean(std::string_view name) const {

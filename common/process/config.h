@@ -39,6 +39,10 @@ class Config {
     // "500ms", "30s", "15min", "24h", "7d".
     [[nodiscard]] std::chrono::milliseconds duration(std::string_view name, std::chrono::milliseconds min,
                                                      std::chrono::milliseconds max) const;
+    // "scrub=1h,trash=10min": times by names, of which only some are known.
+    [[nodiscard]] std::map<std::string, std::chrono::milliseconds, std::less<>> durations(
+        std::string_view name, std::span<const std::string> known, std::chrono::milliseconds min,
+        std::chrono::milliseconds max) const;
     [[nodiscard]] bool boolean(std::string_view name) const;                   // true, false, yes, no, 1, 0
     [[nodiscard]] std::vector<std::string> list(std::string_view name) const;  // separated by commas; trimmed
     [[nodiscard]] std::string oneOf(std::string_view name, std::initializer_list<std::string_view> values) const;

@@ -43,6 +43,9 @@ constexpr std::string_view isKept =
     " c.state = 'live' AND (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
     "   OR EXISTS (SELECT 1 FROM replicas p WHERE p.chunk_id = c.id)) ";
 
+const std::string chunkWindow =
+    "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM chunks WHERE id > $1 ORDER BY id LIMIT $2) near";
+
 // Each once, as the rows of a batch.
 std::vector<Value> distinct(std::span<const ChunkId> ids) {
     std::vector<Value> rows;
@@ -247,8 +250,6 @@ std::vector<ChunkAudit> Chunks::auditHashes(std::span<const ChunkId> ids) {
 }
 
 UnderReplicated Chunks::underReplicatedAfter(ChunkRow after, int limit) {
-    static const std::string window =
-        "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM chunks WHERE id > $1 ORDER BY id LIMIT $2) near";
     static const std::string sql =
         "SELECT " + std::string(auditColumns) + " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.id <= $2 AND" +
         std::string(isKept) +
@@ -262,7 +263,7 @@ UnderReplicated Chunks::underReplicatedAfter(ChunkRow after, int limit) {
     UnderReplicated found;
     database_.read([&](Session& session) {
         found = {{}, after, 0};
-        session.query(window, {after, limit}, [&](const Row& row) {
+        session.query(chunkWindow, {after, limit}, [&](const Row& row) {
             found.last = static_cast<ChunkRow>(row.maybeInteger(0).value_or(valueOf(after)));
             found.examined = row.integer(1);
         });
@@ -312,23 +313,32 @@ std::optional<Timestamp> Chunks::oldestVerified() {
     return oldest;
 }
 
-std::vector<ChunkAudit> Chunks::unreferenced(Timestamp createdBefore, ChunkRow after, int limit) {
+Unreferenced Chunks::unreferencedAfter(Timestamp createdBefore, ChunkRow after, int limit) {
     static const std::string sql =
-        "SELECT " + std::string(auditColumns) +
-        " FROM (SELECT * FROM chunks c WHERE c.id > $1 AND c.created_at < $2"
-        "   AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
-        "   AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id)"
-        "   AND (c.state = 'live'"
-        "     OR EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
-        "       AND t.state IN " +
+        "SELECT c.id, CASE WHEN c.state = 'live' THEN 1 ELSE 0 END FROM chunks c"
+        " WHERE c.id > $1 AND c.id <= $2 AND c.created_at < $3"
+        " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
+        " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id)"
+        " AND (c.state = 'live'"
+        "   OR EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
+        "     AND t.state IN " +
         std::string(liveStates) +
         ")"
-        "     OR NOT EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
-        "       AND t.state <> 'removed')) ORDER BY c.id LIMIT $3) k" +
-        std::string(auditJoins) + "ORDER BY k.id";
-    std::vector<ChunkAudit> audits;
-    database_.read([&](Session& session) { audits = auditRows(session, sql, {after, createdBefore, limit}); });
-    return audits;
+        "   OR NOT EXISTS (SELECT 1 FROM replicas p JOIN stores t ON t.id = p.store_id WHERE p.chunk_id = c.id"
+        "     AND t.state <> 'removed')) ORDER BY c.id";
+    Unreferenced found;
+    database_.read([&](Session& session) {
+        found = {{}, 0, after, 0};
+        session.query(chunkWindow, {after, limit}, [&](const Row& row) {
+            found.last = static_cast<ChunkRow>(row.maybeInteger(0).value_or(valueOf(after)));
+            found.examined = row.integer(1);
+        });
+        session.query(sql, {after, found.last, createdBefore}, [&](const Row& row) {
+            found.chunks.push_back(row.id<ChunkRow>(0));
+            if (row.truth(1)) ++found.fresh;
+        });
+    });
+    return found;
 }
 
 std::optional<ChunkRemoval> Chunks::beginRemove(ChunkRow chunk) {
@@ -387,18 +397,6 @@ std::int64_t Chunks::count() {
     std::int64_t count = 0;
     database_.read([&](Session& session) {
         session.query("SELECT COUNT(*) FROM chunks", {}, [&](const Row& row) { count = row.integer(0); });
-    });
-    return count;
-}
-
-std::int64_t Chunks::countUnreferenced(Timestamp createdBefore, std::int64_t limit) {
-    std::int64_t count = 0;
-    database_.read([&](Session& session) {
-        session.query(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.created_at < $1 AND c.state = 'live'"
-            " AND NOT EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = c.id)"
-            " AND NOT EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = c.id) LIMIT $2) found",
-            {createdBefore, limit}, [&](const Row& row) { count = row.integer(0); });
     });
     return count;
 }

@@ -41,6 +41,13 @@ struct UnderReplicated {
     std::int64_t examined = 0;       // chunks in the window; 0: the sweep is at its end
 };
 
+struct Unreferenced {
+    std::vector<ChunkRow> chunks;  // of the window, those that nothing refers to
+    std::int64_t fresh = 0;        // of these, those whose removal has not begun
+    ChunkRow last{};               // of the window: where the next one begins
+    std::int64_t examined = 0;     // chunks in the window; 0: the sweep is at its end
+};
+
 struct ReplicaToScrub {
     ChunkRow row;
     ChunkId id;
@@ -110,9 +117,9 @@ class Chunks {
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
     [[nodiscard]] std::optional<Timestamp> oldestVerified();
 
-    // Collection. Candidates have no content and no pin, and were made before createdBefore. Not those whose removal
-    // has begun and waits for stores that are not live.
-    [[nodiscard]] std::vector<ChunkAudit> unreferenced(Timestamp createdBefore, ChunkRow after, int limit);
+    // Collection. Of the next limit chunks, those without a content and a pin that were made before createdBefore. Not
+    // those whose removal has begun and waits for stores that are not live.
+    [[nodiscard]] Unreferenced unreferencedAfter(Timestamp createdBefore, ChunkRow after, int limit);
     // Under the row's lock: rechecks references and pins, marks it removing and raises the generation: remove at that
     // one. From then on no copy counts. nullopt: it is wanted again, or collection is held.
     [[nodiscard]] std::optional<ChunkRemoval> beginRemove(ChunkRow chunk);
@@ -123,9 +130,7 @@ class Chunks {
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
     // generation at which the store is to remove its copy; nullopt: it is wanted, or collection is held.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
-    [[nodiscard]] std::int64_t count();
-    // Up to limit, without those whose removal has begun.
-    [[nodiscard]] std::int64_t countUnreferenced(Timestamp createdBefore, std::int64_t limit);
+    [[nodiscard]] std::int64_t count();  // reads all of them
     // Of these ids, the ones whose collection has begun.
     [[nodiscard]] std::vector<ChunkId> removing(std::span<const ChunkId> ids);
     [[nodiscard]] ChunkTotals totals();

@@ -1,5 +1,6 @@
 #include "database/catalog/shares.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "common/error/error.h"
@@ -214,6 +215,48 @@ int Shares::expireTickets(int limit) {
             {clock_(), limit});
     });
     return static_cast<int>(removed);
+}
+
+SweptWindow<ShareId> Shares::expire(Timestamp overBefore, ShareId after, int limit) {
+    static const std::string isOver =
+        " (revoked_at < $1 OR expires_at < $1 OR (downloads >= max_downloads AND last_used_at < $1))";
+    static const std::string window =
+        "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM shares WHERE id > $1 ORDER BY id LIMIT $2) near";
+    static const std::string find =
+        "SELECT owner_id, id FROM shares WHERE id > $2 AND id <= $3 AND" + isOver + " ORDER BY owner_id, id";
+    // Again under the owner's lock: it may have been prolonged meanwhile. One with a ticket is for a later pass.
+    static const std::string remove = "DELETE FROM shares WHERE id = $2 AND" + isOver +
+                                      " AND NOT EXISTS (SELECT 1 FROM share_tickets t WHERE t.share_id = shares.id)";
+    struct Over {
+        UserId owner;
+        ShareId share;
+    };
+    std::vector<Over> over;
+    SweptWindow<ShareId> swept;
+    database_.read([&](Session& session) {
+        over.clear();
+        session.query(window, {after, limit}, [&](const Row& row) {
+            swept.last = static_cast<ShareId>(row.maybeInteger(0).value_or(valueOf(after)));
+            swept.examined = row.integer(1);
+        });
+        session.query(find, {overBefore, after, swept.last}, [&](const Row& row) {
+            over.push_back({row.id<UserId>(0), row.id<ShareId>(1)});
+        });
+    });
+    for (auto first = over.begin(); first != over.end();) {
+        const UserId owner = first->owner;
+        const auto last = std::find_if(first, over.end(), [&](const Over& one) { return one.owner != owner; });
+        std::int64_t gone = 0;
+        database_.write([&](Session& session) {
+            gone = 0;
+            (void)lockOwnerInAnyState(session, owner);
+            for (auto one = first; one != last; ++one) gone += session.execute(remove, {overBefore, one->share});
+            if (gone > 0) bumpSeq(session, owner);
+        });
+        swept.changed += gone;
+        first = last;
+    }
+    return swept;
 }
 
 }  // namespace chunkvault::catalog

@@ -64,7 +64,13 @@ class Shares {
     // Takes bytes from the ticket; false when there is none, it is over, or it has not enough left.
     [[nodiscard]] bool useTicket(ShareId share, const Sha256Digest& ticketHash, FileId file, std::int64_t version,
                                  std::int64_t bytes);
+
+    // Sweep: takes away at most limit rows and says how many; 0: nothing is left to do.
     int expireTickets(int limit);
+    // Sweep: of the next limit links, takes away those that were revoked, have expired, or were used up before that
+    // time. Until then their owner can prolong those that are not revoked, and guests are told why a link does not
+    // work.
+    SweptWindow<ShareId> expire(Timestamp overBefore, ShareId after, int limit);
 
   private:
     Database& database_;

@@ -98,6 +98,9 @@ class Tree {
     // Sweeps. Each takes away at most limit rows and says how many; 0: nothing is left to do.
     int purgeStep(int limit);  // rows of purging entries and below, with contents that no version has
     int expireTrash(Timestamp trashedBefore, int limit);
+    // Of the next limit files, those with more than keep versions lose the oldest. New versions do that by themselves;
+    // this is for when fewer are kept than before.
+    SweptWindow<FileId> trimVersions(int keep, FileId after, int limit);
 
     // used and reserved of every owner as their rows sum up, for the test that they never drift.
     struct Usage {

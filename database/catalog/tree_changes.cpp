@@ -156,4 +156,38 @@ void Tree::deleteVersion(UserId owner, FileId file, std::int64_t number) {
     });
 }
 
+SweptWindow<FileId> Tree::trimVersions(int keep, FileId after, int limit) {
+    static const std::string window =
+        "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM files WHERE id > $1 ORDER BY id LIMIT $2) near";
+    static const std::string find =
+        "SELECT f.owner_id, f.id FROM versions v JOIN files f ON f.id = v.file_id WHERE v.file_id > $1 AND"
+        " v.file_id <= $2 GROUP BY f.owner_id, f.id HAVING COUNT(*) > $3";
+    struct Long {
+        UserId owner;
+        FileId file;
+    };
+    std::vector<Long> files;
+    SweptWindow<FileId> swept;
+    database_.read([&](Session& session) {
+        files.clear();
+        session.query(window, {after, limit}, [&](const Row& row) {
+            swept.last = static_cast<FileId>(row.maybeInteger(0).value_or(valueOf(after)));
+            swept.examined = row.integer(1);
+        });
+        session.query(find, {after, swept.last, keep}, [&](const Row& row) {
+            files.push_back({row.id<UserId>(0), row.id<FileId>(1)});
+        });
+    });
+    for (const auto& [user, file] : files) {
+        int removed = 0;
+        database_.write([&](Session& session) {
+            OwnerRow owner = lockOwnerInAnyState(session, user);
+            removed = catalog::trimVersions(session, owner, file, keep, defaultQuota_);
+            if (removed > 0) bumpSeq(session, user);
+        });
+        swept.changed += removed;
+    }
+    return swept;
+}
+
 }  // namespace chunkvault::catalog

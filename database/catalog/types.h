@@ -194,6 +194,14 @@ struct Share {
     std::optional<Timestamp> revokedAt;
 };
 
+// What a sweep did about the next rows of their kind, in the order of their ids.
+template <typename IdType>
+struct SweptWindow {
+    IdType last{};              // where the next window begins
+    std::int64_t examined = 0;  // rows in the window; 0: the sweep is at its end
+    std::int64_t changed = 0;
+};
+
 // A page of a list; next holds what the next page starts after, nullopt on the last.
 struct PageKey {
     Kind kind;

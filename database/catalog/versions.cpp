@@ -29,16 +29,17 @@ StoredVersion storedVersionOf(const Row& row) {
     return {row.integer(0), row.id<ContentId>(1), row.integer(2), row.integer(3)};
 }
 
-void trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::int64_t defaultQuota) {
+}  // namespace
+
+int trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::int64_t defaultQuota) {
     std::vector<StoredVersion> old;
     session.query(
         "SELECT v.n, v.content_id, c.size, v.modified_at FROM versions v JOIN contents c ON c.id = v.content_id"
         " WHERE v.file_id = $1 ORDER BY v.n DESC LIMIT 1000 OFFSET $2",
         {file, keep}, [&](const Row& row) { old.push_back(storedVersionOf(row)); });
     for (const StoredVersion& version : old) removeVersion(session, owner, file, version, defaultQuota);
+    return static_cast<int>(old.size());
 }
-
-}  // namespace
 
 AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
                         Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota) {
@@ -56,7 +57,7 @@ AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentI
         {file, number, content, modifiedAt, now});
     session.execute("UPDATE files SET version = $1, size = $2, modified_at = $3, updated_at = $4 WHERE id = $5",
                     {number, size, modifiedAt, now, file});
-    trimVersions(session, owner, file, limits.versionsKeep, defaultQuota);
+    (void)trimVersions(session, owner, file, limits.versionsKeep, defaultQuota);
     addUsed(session, owner, size, defaultQuota);
     return {number, true};
 }

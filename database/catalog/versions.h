@@ -15,6 +15,8 @@ struct AddedVersion {
 // their bytes back before the new one takes its own. Throws quotaExceeded.
 AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
                         Timestamp modifiedAt, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota);
+// Takes away the oldest beyond keep, at most 1000, and gives their bytes back. Says how many.
+int trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::int64_t defaultQuota);
 
 struct StoredVersion {
     std::int64_t number;

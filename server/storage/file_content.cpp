@@ -19,8 +19,16 @@ FileContent::Reader::Reader(FileContent& home, catalog::ContentId content, std::
 std::optional<FileContent::Slice> FileContent::Reader::next(std::chrono::nanoseconds lastTook) {
     const catalog::ContentChunk* found = upcoming();
     if (found == nullptr) return std::nullopt;
-    const catalog::ContentChunk part = *found;
-    Read read = ahead_.valid() ? ahead_.get() : readFrom(part, std::nullopt);
+    catalog::ContentChunk part = *found;
+    Read read = [&] {
+        try {
+            return ahead_.valid() ? ahead_.get() : readFrom(part, std::nullopt);
+        } catch (const Error&) {
+            if (!lookAgain()) throw;
+            part = window_.front();
+            return readFrom(part, std::nullopt);
+        }
+    }();
     Slice slice = cut(part, std::move(read.chunk));
     window_.pop_front();
     at_ += static_cast<std::int64_t>(slice.size);
@@ -45,6 +53,13 @@ const catalog::ContentChunk* FileContent::Reader::upcoming() {
                         "content without chunks at an offset");
     }
     return &window_.front();
+}
+
+bool FileContent::Reader::lookAgain() {
+    const catalog::ContentChunk before = window_.front();
+    window_.clear();
+    const catalog::ContentChunk* now = upcoming();
+    return now != nullptr && !std::ranges::is_permutation(now->stores, before.stores);
 }
 
 FileContent::Slice FileContent::Reader::cut(const catalog::ContentChunk& part, Chunk chunk) const {

@@ -47,6 +47,9 @@ class FileContent {
 
       private:
         [[nodiscard]] const catalog::ContentChunk* upcoming();
+        // Asks the catalog anew where the chunks are: since the window was read, they may have been moved. Whether the
+        // copies of the next one are elsewhere now.
+        [[nodiscard]] bool lookAgain();
         [[nodiscard]] Slice cut(const catalog::ContentChunk& part, Chunk chunk) const;
         void readAhead();
         struct Read {

@@ -16,7 +16,7 @@ constexpr process::Setting known[] = {
     {"HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all"},
     {"PORT", "8000", "Port to listen on"},
     {"PUBLIC_URL", "", "Address that share links are built from; http://HOST:PORT when empty"},
-    {"DATA_DIR", "./data", "Where the embedded server keeps everything"},
+    {"DATA_DIR", "./data", "Where a server of its own keeps everything; not used in a cluster"},
     {"STORAGE_PATHS", "", "Comma-separated folders, best on different disks; three below DATA_DIR when empty"},
     {"DATABASE_URL", "", "PostgreSQL, for a cluster: postgresql://user:password@host/name?sslmode=...", true},
     {"REDIS_URL", "", "Redis, for a cluster: redis://:password@host:6379/0", true},
@@ -35,9 +35,9 @@ constexpr process::Setting known[] = {
     {"VERSIONS_KEEP", "10", "Versions kept of each file"},
     {"UPLOAD_DAYS", "7", "Days an upload lives after its last byte"},
     {"STORAGE_RESERVE", "64M", "Free space that stores leave on their disks"},
-    {"NODE_BEAT", "2s", "How often storage nodes report"},
+    {"NODE_BEAT", "2s", "How often the storage nodes of a cluster report"},
     {"READ_PATIENCE", "2s", "Before a silent store is left for the next copy"},
-    {"CACHE_SIZE", "16M", "Memory for lists that were made before"},
+    {"CACHE_SIZE", "16M", "Memory for lists that were made before; in a cluster Redis keeps them"},
     {"BCRYPT_COST", "12", "Work of a password hash, 4 to 16; less than 10 is for tests"},
     {"ACCESS_TOKEN_TTL", "15min", "Life of an access token"},
     {"SESSION_DAYS", "30", "Days a login lasts without being used"},
@@ -113,6 +113,9 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
         throw Error(ErrorCode::invalidValue, std::string("SECRET_KEY must have at least 32 characters") +
                                                  (database ? ", the same on every server of the cluster." : "."));
     if (database) readCluster(config);
+    else if (config.given("CLUSTER_SECRET"))
+        throw Error(ErrorCode::invalidValue,
+                    "CLUSTER_SECRET is for a cluster, which needs DATABASE_URL and REDIS_URL too.");
     adminPassword = config.text("ADMIN_PASSWORD");
     if (adminPassword.empty()) {
         if (!isLoopback(http.host))
@@ -150,7 +153,7 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     catalog.uploads.writeQuorum = static_cast<int>(replication.writeQuorum);
     catalog.uploads.replicationFactor = static_cast<int>(replication.replicationFactor);
     catalog.uploads.keepDays = intOf(config, "UPLOAD_DAYS", 1, 365);
-    catalog.tree.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
+    catalog.tree.versionsKeep = maintenance.sweeps.versionsKeep = intOf(config, "VERSIONS_KEEP", 1, 1000);
     catalog.defaultQuota = api.defaultQuota;
 
     passwords.cost = intOf(config, "BCRYPT_COST", 4, 16);

@@ -17,6 +17,7 @@ using http::Method;
 using http::SignedCall;
 
 constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t maxAgeUs = 100 * 365 * dayUs;
 constexpr std::size_t readBlockBytes = 256 << 10;
 constexpr std::uint64_t maxBatchBodyBytes = batchCountBytes + maxBatchChunks * batchEntryBytes + maxBatchBytes;
 
@@ -48,9 +49,7 @@ std::int64_t integer(const http::Request& request, std::string_view name, std::i
     return *value;
 }
 
-Timestamp time(const http::Request& request, std::string_view name) {
-    return integer(request, name, -unbounded, unbounded);
-}
+std::int64_t minAgeOf(const http::Request& request) { return integer(request, "min_age_us", 0, maxAgeUs); }
 
 Generation generationOf(const http::Request& request) { return integer(request, "generation", 0, unbounded); }
 
@@ -139,9 +138,9 @@ void headChunk(NodeServices& services, SignedCall& call) {
 void removeChunk(NodeServices& services, SignedCall& call) {
     const ChunkId id = idOf(call.request);
     const Generation generation = generationOf(call.request);
-    const auto putBefore = maybeInteger(call.request, "put_before", -unbounded, unbounded);
+    const auto putAt = maybeInteger(call.request, "put_at_us", -unbounded, unbounded);
     const auto store = services.slot.use();
-    const bool removed = putBefore ? store->removeOrphan(id, generation, *putBefore) : store->remove(id, generation);
+    const bool removed = putAt ? store->removeOrphan({id, generation, 0, *putAt}) : store->remove(id, generation);
     sendJson(call.response, {{"removed", removed}});
 }
 
@@ -163,17 +162,13 @@ void listChunks(NodeServices& services, SignedCall& call) {
     const auto last = ChunkId::fromHex(after.value_or(""));
     if (after && !last) throw Error(ErrorCode::invalidValue, "after must be a chunk's id.");
     const auto limit = static_cast<std::size_t>(
-        maybeInteger(call.request, "limit", 1, maxListed).value_or(static_cast<std::int64_t>(maxListed)));
-    ChunkPage page;
-    page.chunks = services.slot.use()->list(prefix->array()[0], time(call.request, "put_before"));
-    if (last) page.chunks.erase(page.chunks.begin(), std::ranges::upper_bound(page.chunks, *last, {}, &KeptChunk::id));
-    page.more = page.chunks.size() > limit;
-    if (page.more) page.chunks.erase(page.chunks.begin() + static_cast<std::ptrdiff_t>(limit), page.chunks.end());
+        maybeInteger(call.request, "limit", 1, maxKeptPage).value_or(static_cast<std::int64_t>(maxKeptPage)));
+    const KeptPage page = services.slot.use()->list(prefix->array()[0], minAgeOf(call.request), last, limit);
     sendJson(call.response, encode(page));
 }
 
 void purgeTrash(NodeServices& services, SignedCall& call) {
-    const FileTotals purged = services.slot.use()->purgeTrash(time(call.request, "removed_before"));
+    const FileTotals purged = services.slot.use()->purgeTrash(minAgeOf(call.request));
     sendJson(call.response, {{"files", purged.files}, {"bytes", purged.bytes}});
 }
 

@@ -101,11 +101,11 @@ bool NodeClient::remove(const ChunkId& id, Generation generation) {
     return understand(answer, [](const std::string& json) { return flag(json, "removed"); });
 }
 
-bool NodeClient::removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) {
-    const auto answer =
-        ask(Method::del,
-            chunkTarget(id) + "?generation=" + std::to_string(generation) + "&put_before=" + std::to_string(putBefore),
-            Pace::durable);
+bool NodeClient::removeOrphan(const KeptChunk& listed) {
+    const auto answer = ask(Method::del,
+                            chunkTarget(listed.id) + "?generation=" + std::to_string(listed.generation) +
+                                "&put_at_us=" + std::to_string(listed.putAt),
+                            Pace::durable);
     return understand(answer, [](const std::string& json) { return flag(json, "removed"); });
 }
 
@@ -122,27 +122,26 @@ bool NodeClient::moveAside(const ChunkId& id) {
     return understand(answer, [](const std::string& json) { return flag(json, "moved"); });
 }
 
-std::vector<KeptChunk> NodeClient::list(std::uint8_t firstByte, Timestamp putBefore) {
-    const std::string target = "/chunks?prefix=" + hexOf(firstByte) + "&put_before=" + std::to_string(putBefore) +
-                               "&limit=" + std::to_string(maxListed);
-    std::vector<KeptChunk> chunks;
-    for (bool more = true; more;) {
-        const auto answer =
-            ask(Method::get, chunks.empty() ? target : target + "&after=" + chunks.back().id.toHex(), Pace::durable);
-        const ChunkPage page = understand(answer, parseChunkPage);
-        for (const KeptChunk& chunk : page.chunks) {
-            if (chunk.id.array()[0] != firstByte || (!chunks.empty() && chunk.id <= chunks.back().id))
-                throw unavailable("its list of chunks is out of order");
-            chunks.push_back(chunk);
-        }
-        more = page.more && !page.chunks.empty();
+KeptPage NodeClient::list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                          std::size_t limit) {
+    std::string target = "/chunks?prefix=" + hexOf(firstByte) + "&min_age_us=" + std::to_string(minAgeUs) +
+                         "&limit=" + std::to_string(limit);
+    if (after) target += "&after=" + after->toHex();
+    KeptPage page = understand(ask(Method::get, target, Pace::durable), parseKeptPage);
+    // A page that leads nowhere would be asked for again and again.
+    if (page.chunks.size() > limit || (page.more && page.chunks.empty()))
+        throw unavailable("its list of chunks is not as long as it should be");
+    const ChunkId* last = after ? &*after : nullptr;
+    for (const KeptChunk& chunk : page.chunks) {
+        if (chunk.id.array()[0] != firstByte || (last != nullptr && chunk.id <= *last))
+            throw unavailable("its list of chunks is out of order");
+        last = &chunk.id;
     }
-    return chunks;
+    return page;
 }
 
-FileTotals NodeClient::purgeTrash(Timestamp removedBefore) {
-    const auto answer =
-        ask(Method::post, "/trash/purge?removed_before=" + std::to_string(removedBefore), Pace::durable);
+FileTotals NodeClient::purgeTrash(std::int64_t minAgeUs) {
+    const auto answer = ask(Method::post, "/trash/purge?min_age_us=" + std::to_string(minAgeUs), Pace::durable);
     return understand(answer, [](const std::string& json) {
         const wire::Json document = wire::parseJson(json);
         wire::ObjectReader reader(document);

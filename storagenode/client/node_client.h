@@ -39,11 +39,12 @@ class NodeClient final : public MaintainedStore {
     [[nodiscard]] bool has(const ChunkId& id) override;
     bool remove(const ChunkId& id, Generation generation) override;
 
-    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override;
+    bool removeOrphan(const KeptChunk& listed) override;
     [[nodiscard]] CopyState check(const ChunkId& id, std::uint64_t size) override;
     bool moveAside(const ChunkId& id) override;
-    [[nodiscard]] std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override;
-    FileTotals purgeTrash(Timestamp removedBefore) override;
+    [[nodiscard]] KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                                std::size_t limit) override;
+    FileTotals purgeTrash(std::int64_t minAgeUs) override;
 
     // Throws unavailable also while the node has no store.
     [[nodiscard]] NodeStats stats();

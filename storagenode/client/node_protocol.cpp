@@ -80,7 +80,7 @@ NodeStats parseStats(std::string_view json) {
             .catalogSeq = reader.integer("catalog_seq", 0, unbounded)};
 }
 
-wire::Json encode(const ChunkPage& page) {
+wire::Json encode(const KeptPage& page) {
     wire::Json chunks = wire::Json::array();
     for (const KeptChunk& chunk : page.chunks)
         chunks.push_back({{"id", chunk.id.toHex()},
@@ -90,11 +90,11 @@ wire::Json encode(const ChunkPage& page) {
     return {{"chunks", std::move(chunks)}, {"more", page.more}};
 }
 
-ChunkPage parseChunkPage(std::string_view json) {
+KeptPage parseKeptPage(std::string_view json) {
     const wire::Json document = wire::parseJson(json);
     wire::ObjectReader reader(document);
-    ChunkPage page;
-    for (const wire::Json& element : reader.array("chunks", 0, maxListed)) {
+    KeptPage page;
+    for (const wire::Json& element : reader.array("chunks", 0, maxKeptPage)) {
         wire::ObjectReader chunk(element);
         page.chunks.push_back({chunk.digest("id"), chunk.integer("generation", 1, unbounded),
                                static_cast<std::uint64_t>(chunk.integer("size", 0, unbounded)),

@@ -17,7 +17,6 @@ namespace chunkvault::storagenode {
 inline constexpr std::size_t maxChunkBytes = 100 << 20;
 inline constexpr std::size_t maxBatchChunks = 64;
 inline constexpr std::size_t maxBatchBytes = 8 << 20;  // of the chunks together
-inline constexpr std::size_t maxListed = 5000;         // chunks in one page
 
 // "true" or "false", in the answer to HEAD /chunks/{id}.
 inline constexpr std::string_view presentHeaderName = "X-ChunkVault-Present";
@@ -48,17 +47,12 @@ struct NodeStats {
     std::int64_t catalogSeq = 0;
 };
 
-// One page of GET /chunks.
-struct ChunkPage {
-    std::vector<KeptChunk> chunks;  // by id
-    bool more = false;
-};
-
 // parse functions throw Error badRequest or invalidValue.
 [[nodiscard]] wire::Json encode(const NodeStats& stats);
 [[nodiscard]] NodeStats parseStats(std::string_view json);
-[[nodiscard]] wire::Json encode(const ChunkPage& page);
-[[nodiscard]] ChunkPage parseChunkPage(std::string_view json);
+// One page of GET /chunks.
+[[nodiscard]] wire::Json encode(const KeptPage& page);
+[[nodiscard]] KeptPage parseKeptPage(std::string_view json);
 [[nodiscard]] std::string_view textOf(CopyState state) noexcept;
 [[nodiscard]] CopyState parseCopyState(std::string_view text);
 

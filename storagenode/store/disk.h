@@ -69,6 +69,8 @@ class Disk {
     // The names in the folder, in no order; empty when there is no such folder.
     [[nodiscard]] virtual std::vector<std::string> list(const std::string& path) = 0;
     [[nodiscard]] virtual std::optional<FileStat> stat(const std::string& path) = 0;
+    // By the clock that the files' times are of.
+    [[nodiscard]] virtual Timestamp now() = 0;
     [[nodiscard]] virtual DiskSpace space() = 0;
     // Keeps every other process (and every other Disk of this one) out until destroyed. False when one has it already.
     [[nodiscard]] virtual bool lock() = 0;

@@ -280,10 +280,12 @@ bool DiskChunkStore::isFormatted(Disk& disk) { return disk.stat(markerPath).has_
 
 StoreIdentity DiskChunkStore::identityOf(Disk& disk) { return readMarker(disk); }
 
-std::unique_ptr<DiskChunkStore> DiskChunkStore::openUnused(std::unique_ptr<Disk> disk, std::uint64_t reserveBytes) {
+std::unique_ptr<DiskChunkStore> DiskChunkStore::openUnused(std::unique_ptr<Disk> disk, std::uint64_t reserveBytes,
+                                                           std::size_t mostGenerations) {
     requireLock(*disk);
     StoreIdentity identity = readMarker(*disk);
-    return std::unique_ptr<DiskChunkStore>(new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes));
+    return std::unique_ptr<DiskChunkStore>(
+        new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes, mostGenerations));
 }
 
 void DiskChunkStore::takeIntoUse(const std::string& vaultId) {
@@ -297,16 +299,18 @@ void DiskChunkStore::takeIntoUse(const std::string& vaultId) {
 }
 
 std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
-                                                     std::uint64_t reserveBytes) {
-    auto store = openUnused(std::move(disk), reserveBytes);
+                                                     std::uint64_t reserveBytes, std::size_t mostGenerations) {
+    auto store = openUnused(std::move(disk), reserveBytes, mostGenerations);
     store->takeIntoUse(vaultId);
     return store;
 }
 
-DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes)
+DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes,
+                               std::size_t mostGenerations)
     : disk_(std::move(disk)),
       identity_(std::move(identity)),
       reserveBytes_(reserveBytes),
+      mostGenerations_(mostGenerations),
       catalogSeq_(readCatalogSeq(*disk_)),
       writtenCatalogSeq_(catalogSeq_) {}
 
@@ -444,14 +448,14 @@ Chunk DiskChunkStore::get(const ChunkId& id, std::size_t size, ChunkBuffer buffe
 bool DiskChunkStore::has(const ChunkId& id) { return find(id).has_value(); }
 
 bool DiskChunkStore::remove(const ChunkId& id, Generation generation) {
-    return removeUnless(id, generation, std::nullopt);
+    return removeCopy(id, generation, std::nullopt);
 }
 
-bool DiskChunkStore::removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) {
-    return removeUnless(id, generation, putBefore);
+bool DiskChunkStore::removeOrphan(const KeptChunk& listed) {
+    return removeCopy(listed.id, listed.generation, listed.putAt);
 }
 
-bool DiskChunkStore::removeUnless(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore) {
+bool DiskChunkStore::removeCopy(const ChunkId& id, Generation generation, std::optional<Timestamp> listedAt) {
     requireMarker();
     const auto claim = claims_.claim({id});
     auto copy = findClaimed(id);
@@ -463,7 +467,7 @@ bool DiskChunkStore::removeUnless(const ChunkId& id, Generation generation, std:
     for (; copy; copy = findClaimed(id)) {
         if (copy->generation > generation) return false;
         DiskFile& file = copy->readable();
-        if (putBefore && file.stat().modifiedAt >= *putBefore) return false;
+        if (listedAt && (copy->generation != generation || file.stat().modifiedAt != *listedAt)) return false;
         // Its time in the trash begins now, and must not be forgotten.
         file.touch();
         file.sync();
@@ -519,26 +523,33 @@ bool DiskChunkStore::moveAside(const ChunkId& id) {
     return true;
 }
 
-std::vector<KeptChunk> DiskChunkStore::list(std::uint8_t firstByte, Timestamp putBefore) {
-    std::vector<KeptChunk> chunks;
-    for (const std::string& name : disk_->list(fanOutFolder(firstByte))) {
-        const auto named = parseFileName(name);
-        if (!named || firstByteOf(named->id) != firstByte) continue;
-        const auto status = disk_->stat(pathIn(fanOutFolder(firstByte), name));
-        if (status && status->modifiedAt < putBefore)
-            chunks.push_back({named->id, named->generation, status->sizeBytes, status->modifiedAt});
+KeptPage DiskChunkStore::list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                              std::size_t limit) {
+    std::vector<NamedChunk> named;
+    for (const std::string& name : disk_->list(fanOutFolder(firstByte)))
+        if (const auto chunk = parseFileName(name))
+            if (firstByteOf(chunk->id) == firstByte && (!after || *after < chunk->id)) named.push_back(*chunk);
+    std::ranges::sort(named, {}, &NamedChunk::id);
+    const Timestamp putUntil = disk_->now() - minAgeUs;
+    KeptPage page;
+    for (const NamedChunk& chunk : named) {
+        const auto status = disk_->stat(chunkPath(chunk.id, chunk.generation));
+        if (!status || status->modifiedAt > putUntil) continue;
+        page.more = page.chunks.size() == limit;
+        if (page.more) break;
+        page.chunks.push_back({chunk.id, chunk.generation, status->sizeBytes, status->modifiedAt});
     }
-    std::sort(chunks.begin(), chunks.end(), [](const KeptChunk& a, const KeptChunk& b) { return a.id < b.id; });
-    return chunks;
+    return page;
 }
 
-FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
+FileTotals DiskChunkStore::purgeTrash(std::int64_t minAgeUs) {
     requireMarker();
+    const Timestamp removedUntil = disk_->now() - minAgeUs;
     FileTotals purged;
     for (const std::string& name : disk_->list(trashFolder)) {
         const std::string path = pathIn(trashFolder, name);
         const auto status = disk_->stat(path);
-        if (!status || status->modifiedAt >= removedBefore || !disk_->unlink(path)) continue;
+        if (!status || status->modifiedAt > removedUntil || !disk_->unlink(path)) continue;
         ++purged.files;
         purged.bytes += status->sizeBytes;
     }
@@ -547,11 +558,16 @@ FileTotals DiskChunkStore::purgeTrash(Timestamp removedBefore) {
 
 FileTotals DiskChunkStore::count() {
     FileTotals totals;
-    for (int byte = 0; byte < 256; ++byte)
-        for (const KeptChunk& chunk : list(static_cast<std::uint8_t>(byte), std::numeric_limits<Timestamp>::max())) {
+    for (int byte = 0; byte < 256; ++byte) {
+        const std::string folder = fanOutFolder(static_cast<std::uint8_t>(byte));
+        for (const std::string& name : disk_->list(folder)) {
+            if (!parseFileName(name)) continue;
+            const auto status = disk_->stat(pathIn(folder, name));
+            if (!status) continue;
             ++totals.files;
-            totals.bytes += chunk.sizeBytes;
+            totals.bytes += status->sizeBytes;
         }
+    }
     return totals;
 }
 
@@ -610,23 +626,43 @@ DiskFile& DiskChunkStore::Copy::readable() const {
 
 std::optional<Generation> DiskChunkStore::laterGeneration(const ChunkId& id) {
     LaterGenerations& later = later_[firstByteOf(id)];
-    const std::lock_guard lock(later.mutex);
-    if (!later.known) {
-        for (const std::string& name : disk_->list(fanOutFolder(firstByteOf(id))))
-            if (const auto named = parseFileName(name); named && named->generation > 1)
-                later.of[named->id] = std::max(later.of[named->id], named->generation);
-        later.known = true;
+    std::optional<Generation> generation;
+    {
+        const std::lock_guard lock(later.mutex);
+        if (!later.known) {
+            for (const std::string& name : disk_->list(fanOutFolder(firstByteOf(id))))
+                if (const auto named = parseFileName(name); named && named->generation > 1)
+                    later.of[named->id] = std::max(later.of[named->id], named->generation);
+            later.known = true;
+            generations_ += later.of.size();
+        }
+        if (const auto found = later.of.find(id); found != later.of.end()) generation = found->second;
     }
-    const auto found = later.of.find(id);
-    return found == later.of.end() ? std::nullopt : std::optional(found->second);
+    forgetGenerations(firstByteOf(id));
+    return generation;
 }
 
 void DiskChunkStore::noteGeneration(const ChunkId& id, std::optional<Generation> generation) {
     LaterGenerations& later = later_[firstByteOf(id)];
-    const std::lock_guard lock(later.mutex);
-    if (!later.known) return;
-    if (generation && *generation > 1) later.of[id] = *generation;
-    else later.of.erase(id);
+    {
+        const std::lock_guard lock(later.mutex);
+        if (!later.known) return;
+        if (generation && *generation > 1) generations_ += later.of.insert_or_assign(id, *generation).second ? 1 : 0;
+        else generations_ -= later.of.erase(id);
+    }
+    forgetGenerations(firstByteOf(id));
+}
+
+void DiskChunkStore::forgetGenerations(std::uint8_t butOf) {
+    for (int folders = 0; generations_ > mostGenerations_ && folders < 256; ++folders) {
+        const std::uint8_t folder = forgetNext_++;
+        if (folder == butOf) continue;
+        LaterGenerations& later = later_[folder];
+        const std::lock_guard lock(later.mutex);
+        if (later.known) generations_ -= later.of.size();
+        later.of = {};
+        later.known = false;
+    }
 }
 
 }  // namespace chunkvault::storagenode

@@ -57,15 +57,18 @@ class DiskChunkStore final : public MaintainedStore {
 
     // Keeps the folder locked until destroyed, and changes nothing in it before takeIntoUse: until then only identity,
     // catalogSeq, space and requireMarker may be called. Refuses writes that would leave less than reserveBytes free.
+    // Remembers the generations of some mostGenerations chunks (70 bytes each); for others it has to list a folder.
     // Throws unavailable when there is no marker, conflict when it cannot be read, or another process uses the folder.
     [[nodiscard]] static std::unique_ptr<DiskChunkStore> openUnused(std::unique_ptr<Disk> disk,
-                                                                    std::uint64_t reserveBytes);
+                                                                    std::uint64_t reserveBytes,
+                                                                    std::size_t mostGenerations = 1 << 18);
     // Makes the folders that are missing and clears tmp/, the first time; for one thread at a time. Throws conflict
     // when the store belongs to another vault.
     void takeIntoUse(const std::string& vaultId);
     // Both.
     [[nodiscard]] static std::unique_ptr<DiskChunkStore> open(std::unique_ptr<Disk> disk, const std::string& vaultId,
-                                                              std::uint64_t reserveBytes);
+                                                              std::uint64_t reserveBytes,
+                                                              std::size_t mostGenerations = 1 << 18);
 
     [[nodiscard]] const StoreIdentity& identity() const { return identity_; }
 
@@ -75,11 +78,12 @@ class DiskChunkStore final : public MaintainedStore {
     [[nodiscard]] bool has(const ChunkId& id) override;
     bool remove(const ChunkId& id, Generation generation) override;
 
-    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override;
+    bool removeOrphan(const KeptChunk& listed) override;
     [[nodiscard]] CopyState check(const ChunkId& id, std::uint64_t size) override;
     bool moveAside(const ChunkId& id) override;
-    [[nodiscard]] std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override;
-    FileTotals purgeTrash(Timestamp removedBefore) override;
+    [[nodiscard]] KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                                std::size_t limit) override;
+    FileTotals purgeTrash(std::int64_t minAgeUs) override;
 
     // The copy as it lies on the disk, not verified: for who passes the bytes on to somebody who does. Throws
     // chunkMissing, and chunkCorrupt when it is not size bytes long.
@@ -92,6 +96,9 @@ class DiskChunkStore final : public MaintainedStore {
     // Throws as a writing call; what could not be written is written at a later call.
     void noteCatalogSeq(std::int64_t seq, Timestamp now);
     static constexpr Timestamp catalogSeqAgeUs = 30 * secondUs;
+
+    // How many generations are in memory now.
+    [[nodiscard]] std::size_t generationsKept() const { return generations_; }
 
     // Looks at every file: for a store of a million chunks, seconds.
     [[nodiscard]] FileTotals count();
@@ -106,7 +113,8 @@ class DiskChunkStore final : public MaintainedStore {
     }
 
   private:
-    // Which chunks of one of the 256 folders have a generation above 1: read from the disk when first asked, then kept.
+    // Which chunks of one of the 256 folders have a generation above 1: read from the disk when first asked, then kept
+    // until there are too many in all folders together.
     struct LaterGenerations {
         std::mutex mutex;
         bool known = false;
@@ -120,7 +128,8 @@ class DiskChunkStore final : public MaintainedStore {
     };
     class TemporaryFile;
 
-    DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes);
+    DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes,
+                   std::size_t mostGenerations);
 
     void requireRoom(std::uint64_t bytes);
     // Distinct chunks, by id, at most openFiles.
@@ -128,7 +137,8 @@ class DiskChunkStore final : public MaintainedStore {
     // Undoes what a put at generation to did over a copy at from (0: none): renames back, or deletes what it wrote.
     void takeBack(const ChunkId& id, Generation from, Generation to) noexcept;
     void rename(const ChunkId& id, Generation from, Generation to);
-    bool removeUnless(const ChunkId& id, Generation generation, std::optional<Timestamp> putBefore);
+    // listedAt: only a copy whose last put was then, and at that generation.
+    bool removeCopy(const ChunkId& id, Generation generation, std::optional<Timestamp> listedAt);
     void moveToTrash(const ChunkId& id, Generation generation, const std::string& name);
 
     // The first without the chunk's claim: it can miss a copy that is being renamed. The second needs the claim.
@@ -137,6 +147,8 @@ class DiskChunkStore final : public MaintainedStore {
     [[nodiscard]] std::optional<Copy> copyAt(const ChunkId& id, Generation generation);
     [[nodiscard]] std::optional<Generation> laterGeneration(const ChunkId& id);
     void noteGeneration(const ChunkId& id, std::optional<Generation> generation);
+    // Those of whole folders, but never of the one named.
+    void forgetGenerations(std::uint8_t butOf);
 
     const std::unique_ptr<Disk> disk_;
     const StoreIdentity identity_;
@@ -144,6 +156,9 @@ class DiskChunkStore final : public MaintainedStore {
     bool inUse_ = false;
     ChunkClaims claims_;
     std::array<LaterGenerations, 256> later_;
+    const std::size_t mostGenerations_;
+    std::atomic<std::size_t> generations_ = 0;  // in later_
+    std::atomic<std::uint8_t> forgetNext_ = 0;
     std::atomic<std::uint64_t> lastTemporary_ = 0;
 
     std::atomic<std::int64_t> catalogSeq_;

@@ -154,6 +154,7 @@ class PosixDisk final : public Disk {
         throwDiskError(errno, "stat", path);
     }
 
+    Timestamp now() override { return systemNow(); }
     DiskSpace space() override {
         struct statvfs status {};
         if (::fstatvfs(root_.get(), &status) != 0) throwDiskError(errno, "statvfs", folder_.native());

@@ -202,14 +202,14 @@ TEST_P(ChunksTest, ThatNothingRefersToAreRemovedAtALaterGeneration) {
     const FileId file = put(alice, "f", "x").entry.id;
     const ChunkRow row = only().row;
     time.advance((2) * hourUs);
-    EXPECT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), IsEmpty());
+    EXPECT_THAT(chunks.unreferencedAfter(time.now(), ChunkRow{0}, 10).chunks, IsEmpty());
     EXPECT_FALSE(chunks.beginRemove(row));
     tree.moveToTrash(alice.id, file);
     tree.purge(alice.id, file);
     while (tree.purgeStep(100) > 0) {
     }
-    ASSERT_THAT(chunks.unreferenced(time.now(), ChunkRow{0}, 10), SizeIs(1));
-    EXPECT_THAT(chunks.unreferenced(0, ChunkRow{0}, 10), IsEmpty());
+    ASSERT_THAT(chunks.unreferencedAfter(time.now(), ChunkRow{0}, 10).chunks, SizeIs(1));
+    EXPECT_THAT(chunks.unreferencedAfter(0, ChunkRow{0}, 10).chunks, IsEmpty());
     const auto removal = chunks.beginRemove(row);
     ASSERT_TRUE(removal);
     EXPECT_EQ(removal->id, ChunkId::of(std::string_view("x")));
@@ -233,10 +233,11 @@ TEST_P(ChunksTest, WhoseRemovalWaitsForAStoreThatIsAwayAreNotCollectedAgain) {
     tree.purge(alice.id, file);
     while (tree.purgeStep(100) > 0) {
     }
-    const auto waiting = [&] { return chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10).size(); };
-    EXPECT_EQ(chunks.countUnreferenced(time.now() + 1, 10), 1);
+    const auto waiting = [&] { return chunks.unreferencedAfter(time.now() + 1, ChunkRow{0}, 10).chunks.size(); };
+    const auto fresh = [&] { return chunks.unreferencedAfter(time.now() + 1, ChunkRow{0}, 10).fresh; };
+    EXPECT_EQ(fresh(), 1);
     const Generation generation = chunks.beginRemove(row)->generation;
-    EXPECT_EQ(chunks.countUnreferenced(time.now() + 1, 10), 0) << "it was decided already";
+    EXPECT_EQ(fresh(), 0) << "it was decided already";
     EXPECT_EQ(waiting(), 1u);
     chunks.replicaDoubtful(row, fourth);  // it was asked, and may carry it out later
     EXPECT_FALSE(chunks.finishRemove(row, generation, stores));
@@ -309,9 +310,9 @@ TEST_P(ChunksTest, AreNeverLostWhenCollectionRacesWithUploads) {
     std::atomic<bool> ending = false;
     std::thread collector([&] {
         while (!ending)
-            for (const ChunkAudit& chunk : chunks.unreferenced(time.now() + 1, ChunkRow{0}, 10))
-                if (const auto removal = chunks.beginRemove(chunk.row))
-                    (void)chunks.finishRemove(chunk.row, removal->generation, stores);
+            for (const ChunkRow chunk : chunks.unreferencedAfter(time.now() + 1, ChunkRow{0}, 10).chunks)
+                if (const auto removal = chunks.beginRemove(chunk))
+                    (void)chunks.finishRemove(chunk, removal->generation, stores);
     });
     for (int i = 0; i < 60; ++i) {
         const CommittedFile file = put(alice, "f", "the same bytes");

@@ -303,6 +303,37 @@ TEST_P(SharesTest, TicketsEndAfterADayAndAreSwept) {
     EXPECT_TRUE(useTicket(made, 1, "later"));
 }
 
+TEST_P(SharesTest, LinksThatAreOverAreForgottenAfterAWhile) {
+    const FileId f = file(root, "f");
+    const Share lasting = share({f, {}, {}, {}}, "lasting"), revoked = share({f, {}, {}, {}}, "revoked"),
+                expired = share({f, {}, time.now() + hourUs, {}}, "expired"), usedUp = share({f, {}, {}, 1}, "used up"),
+                halfUsed = share({f, {}, {}, 2}, "half used"),
+                prolonged = share({f, {}, time.now() + hourUs, {}}, "prolonged");
+    const Timestamp begin = time.now();
+    shares.revoke(user, revoked.id);
+    spend(usedUp);
+    spend(halfUsed);
+    time.advance(2 * dayUs);
+    shares.change(user, prolonged.id, {.passwordHash = {}, .expiresAt = time.now() + dayUs, .maxDownloads = {}});
+    EXPECT_EQ(shares.resolve(hash("expired")).share.id, expired.id) << "its guest is told that it is over";
+    EXPECT_EQ(shares.expire(begin, ShareId{}, 10).changed, 0) << "they are not over for long";
+
+    const auto before = seq();
+    const auto first = shares.expire(begin + 2 * hourUs, ShareId{}, 3);
+    EXPECT_EQ(first.examined, 3);
+    EXPECT_EQ(first.changed, 2) << "revoked and expired";
+    const auto second = shares.expire(begin + 2 * hourUs, first.last, 10);
+    EXPECT_EQ(second.examined, 3);
+    EXPECT_EQ(second.changed, 0) << "one that is used up has a ticket, which the sweep takes first";
+    EXPECT_EQ(shares.expire(begin + 2 * hourUs, second.last, 10).examined, 0);
+    EXPECT_GT(shares.expireTickets(10), 0);
+    EXPECT_EQ(shares.expire(begin + 2 * hourUs, first.last, 10).changed, 1);
+    EXPECT_GT(seq(), before) << "lists are made anew";
+    EXPECT_THAT(listed(), ElementsAre(prolonged.id, halfUsed.id, lasting.id));
+    EXPECT_EQ(refusalOfLink("expired"), ErrorCode::notFound);
+    EXPECT_EQ(refusalOfLink("used up"), ErrorCode::notFound);
+}
+
 TEST_P(SharesTest, GuestsWithOneTicketTakeNoMoreThanItHas) {
     const Share made = share({file(root, "f"), {}, {}, 1});
     spend(made);

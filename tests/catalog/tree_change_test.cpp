@@ -208,6 +208,30 @@ TEST_P(TreeChangeTest, OldVersionsGoWhenThereAreTooMany) {
     EXPECT_EQ(rows("content_chunks"), 3);
 }
 
+TEST_P(TreeChangeTest, FewerVersionsThanBeforeAreKeptWhenTheSweepIsToldSo) {
+    const FileId f = put(user, root, "f", 1).id, g = put(user, root, "g", 10).id;
+    put(user, root, "f", 2);
+    put(user, root, "f", 3);
+    const auto used = [&] { return *number("SELECT used FROM users WHERE id = $1", {user}); };
+    const auto before = used();
+    EXPECT_EQ(tree.trimVersions(3, FileId{}, 100).changed, 0);
+    std::int64_t examined = 0, changed = 0;
+    EXPECT_EQ(changesOf([&] {
+                  for (auto window = tree.trimVersions(1, FileId{}, 2); window.examined > 0;
+                       window = tree.trimVersions(1, window.last, 2)) {
+                      examined += window.examined;
+                      changed += window.changed;
+                  }
+              }),
+              1);
+    EXPECT_EQ(examined, *number("SELECT COUNT(*) FROM files"));
+    EXPECT_EQ(changed, 2);
+    EXPECT_EQ(used(), before - 3) << "their bytes were given back";
+    ASSERT_EQ(tree.versions(user, f).size(), 1u);
+    EXPECT_EQ(tree.versions(user, f)[0].number, 3);
+    EXPECT_EQ(tree.versions(user, g).size(), 1u);
+}
+
 TEST_P(TreeChangeTest, TheSameContentMakesNoVersion) {
     const FileId id = put(user, root, "f", 10).id;
     time.advance(hourUs);

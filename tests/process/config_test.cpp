@@ -19,9 +19,9 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr Setting table[] = {
-    {"PORT", "8000", "Where to listen"}, {"STORAGE_PATHS", "", "Folders"},  {"CHUNK_SIZE", "4M", "Size"},
-    {"GC_GRACE", "7d", "Time"},          {"LOG_REQUESTS", "true", "Truth"}, {"LOG_LEVEL", "info", "One of some"},
-    {"SECRET_KEY", "", "Hidden", true},
+    {"PORT", "8000", "Where to listen"}, {"STORAGE_PATHS", "", "Folders"},    {"CHUNK_SIZE", "4M", "Size"},
+    {"GC_GRACE", "7d", "Time"},          {"LOG_REQUESTS", "true", "Truth"},   {"LOG_LEVEL", "info", "One of some"},
+    {"SECRET_KEY", "", "Hidden", true},  {"INTERVALS", "", "Times by names"},
 };
 
 template <typename Work>
@@ -64,6 +64,17 @@ TEST(Config, TakesWhatIsGiven) {
     for (const char* truth : {"true", "yes", "1"})
         EXPECT_TRUE(with("LOG_REQUESTS", truth).boolean("LOG_REQUESTS")) << truth;
     for (const char* lie : {"false", "no", "0"}) EXPECT_FALSE(with("LOG_REQUESTS", lie).boolean("LOG_REQUESTS")) << lie;
+}
+
+TEST(Config, ReadsTimesByNames) {
+    const std::vector<std::string> known{"scrub", "trash"};
+    const auto read = [&](const char* text) { return with("INTERVALS", text).durations("INTERVALS", known, 1s, 24h); };
+    EXPECT_THAT(read(""), IsEmpty());
+    EXPECT_THAT(read("trash=10min, scrub=1h,"), ElementsAre(testing::Pair("scrub", 1h), testing::Pair("trash", 10min)));
+    for (const char* text :
+         {"scrub", "scrub=", "=1h", "scrub=1", "scrub=25h", "scrub=0s", "other=1h", "scrub=1h,scrub=2h", "scrub =1h"})
+        EXPECT_THAT(messageOf([&] { (void)read(text); }), AllOf(HasSubstr("INTERVALS"), HasSubstr("scrub, trash")))
+            << text;
 }
 
 TEST(Config, ReadsSizes) {

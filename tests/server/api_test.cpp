@@ -10,8 +10,10 @@
 #include "server/api/cursor.h"
 #include "server/api/encode.h"
 #include "server/api/limit_keys.h"
+#include "server/api/openapi.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
+#include "worker/sweeps/sweeps.h"
 
 namespace chunkvault::server {
 namespace {
@@ -26,6 +28,13 @@ ErrorCode codeOf(const std::function<void()>& work) {
     }
     ADD_FAILURE() << "nothing was thrown";
     return ErrorCode::internal;
+}
+
+TEST(OpenApi, NamesTheSweepsThatThereAre) {
+    const wire::Json document = wire::Json::parse(openApiDocument("http://localhost"));
+    const std::vector<std::string> described =
+        document["components"]["schemas"]["SweepReport"]["properties"]["sweep"]["enum"];
+    EXPECT_EQ(described, worker::Sweeps::names());
 }
 
 TEST(LimitKeys, TakeANetworkOfIPv6ForOneAddress) {

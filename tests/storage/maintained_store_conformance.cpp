@@ -14,8 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr Timestamp always = std::numeric_limits<Timestamp>::max();
-
 }  // namespace
 
 TEST_P(MaintainedStoreConformance, ChecksACopyByLengthAndHash) {
@@ -52,7 +50,7 @@ TEST_P(MaintainedStoreConformance, ListsTheChunksOfAByteById) {
     store_.putAll(items);
     std::sort(expected.begin(), expected.end());
     std::vector<ChunkId> listed;
-    for (const KeptChunk& chunk : store_.list(0x7f, always)) {
+    for (const KeptChunk& chunk : store_.list(0x7f, 0, std::nullopt, maxKeptPage).chunks) {
         listed.push_back(chunk.id);
         EXPECT_EQ(chunk.generation, 3);
         EXPECT_GE(chunk.sizeBytes, 8u);
@@ -60,40 +58,75 @@ TEST_P(MaintainedStoreConformance, ListsTheChunksOfAByteById) {
     }
     EXPECT_GT(listed.size(), 1u);
     EXPECT_EQ(listed, expected);
-    EXPECT_THAT(store_.list(0x7f, systemNow() - minuteUs), IsEmpty());
+    EXPECT_THAT(store_.list(0x7f, minuteUs, std::nullopt, maxKeptPage).chunks, IsEmpty());
     under_->age(expected[0]);
-    const auto old = store_.list(0x7f, systemNow() - minuteUs);
-    ASSERT_EQ(old.size(), 1u);
-    EXPECT_EQ(old[0].id, expected[0]);
+    const KeptPage old = store_.list(0x7f, minuteUs, std::nullopt, maxKeptPage);
+    ASSERT_EQ(old.chunks.size(), 1u);
+    EXPECT_EQ(old.chunks[0].id, expected[0]);
+    EXPECT_FALSE(old.more);
+}
+
+TEST_P(MaintainedStoreConformance, ListsPageByPage) {
+    std::vector<ChunkId> expected, listed;
+    for (int i = 0; expected.size() < 5; ++i) {
+        const Chunk chunk = chunkOf("paged " + std::to_string(i));
+        if (chunk.id().array()[0] >= 0x10) continue;
+        store_.put(chunk, 1);
+        under_->age(chunk.id());
+        expected.push_back(chunk.id());
+    }
+    std::sort(expected.begin(), expected.end());
+    for (int byte = 0; byte < 0x10; ++byte) {
+        std::optional<ChunkId> after;
+        for (bool more = true; more;) {
+            const KeptPage page = store_.list(static_cast<std::uint8_t>(byte), minuteUs, after, 1);
+            ASSERT_LE(page.chunks.size(), 1u);
+            for (const KeptChunk& chunk : page.chunks) listed.push_back(*(after = chunk.id));
+            more = page.more;
+        }
+    }
+    EXPECT_EQ(listed, expected);
 }
 
 TEST_P(MaintainedStoreConformance, KeepsAnOrphanThatWasPutAgainSinceItWasListed) {
     const Chunk chunk = chunkOf("orphan");
+    const auto listed = [&] {
+        const KeptPage page = store_.list(chunk.id().array()[0], hourUs, std::nullopt, maxKeptPage);
+        EXPECT_EQ(page.chunks.size(), 1u);
+        return page.chunks.at(0);
+    };
     store_.put(chunk, 2);
     under_->age(chunk.id());
-    const Timestamp yesterday = systemNow() - dayUs;
-    EXPECT_EQ(store_.list(chunk.id().array()[0], yesterday).size(), 1u);
-    EXPECT_FALSE(store_.removeOrphan(chunk.id(), 1, yesterday)) << "it is newer";
+    const KeptChunk first = listed();
     store_.put(chunk, 1);
-    EXPECT_FALSE(store_.removeOrphan(chunk.id(), 2, yesterday));
-    EXPECT_TRUE(store_.has(chunk.id()));
+    EXPECT_FALSE(store_.removeOrphan(first)) << "put again at a time that is another";
     under_->age(chunk.id());
-    EXPECT_TRUE(store_.removeOrphan(chunk.id(), 2, yesterday));
+    const KeptChunk second = listed();
+    KeptChunk other = second;
+    for (const Generation generation : {1, 3}) {
+        other.generation = generation;
+        EXPECT_FALSE(store_.removeOrphan(other)) << "listed at generation " << generation;
+    }
+    other = second;
+    other.putAt += 1;
+    EXPECT_FALSE(store_.removeOrphan(other));
+    EXPECT_TRUE(store_.has(chunk.id()));
+    EXPECT_TRUE(store_.removeOrphan(second));
     EXPECT_FALSE(store_.has(chunk.id()));
-    EXPECT_TRUE(store_.removeOrphan(chunk.id(), 2, yesterday));
+    EXPECT_TRUE(store_.removeOrphan(second)) << "it is gone";
 }
 
-TEST_P(MaintainedStoreConformance, PurgesWhatWentToTheTrashBeforeAGivenTime) {
+TEST_P(MaintainedStoreConformance, PurgesWhatHasBeenInTheTrashForLongEnough) {
     const Chunk chunk = chunkOf("removed");
     store_.put(chunk, 1);
     under_->age(chunk.id());
     EXPECT_TRUE(store_.remove(chunk.id(), 1));
-    EXPECT_EQ(store_.purgeTrash(systemNow() - minuteUs).files, 0u) << "it was put long ago, but removed just now";
-    const FileTotals purged = store_.purgeTrash(systemNow() + minuteUs);
+    EXPECT_EQ(store_.purgeTrash(minuteUs).files, 0u) << "it was put long ago, but removed just now";
+    const FileTotals purged = store_.purgeTrash(0);
     EXPECT_EQ(purged.files, 1u);
     EXPECT_EQ(purged.bytes, 7u);
     EXPECT_THAT(under_->trash(), IsEmpty());
-    EXPECT_EQ(store_.purgeTrash(always).files, 0u);
+    EXPECT_EQ(store_.purgeTrash(0).files, 0u);
 }
 
 }  // namespace chunkvault::test

@@ -68,8 +68,8 @@ TEST_F(NodeApiTest, DoesNothingForUnsignedRequestsOnAnyOtherRoute) {
                                   {Method::del, target_ + "?generation=9"},
                                   {Method::post, target_ + "/check?size=7"},
                                   {Method::post, target_ + "/aside"},
-                                  {Method::get, "/chunks?prefix=00&put_before=9"},
-                                  {Method::post, "/trash/purge?removed_before=9"},
+                                  {Method::get, "/chunks?prefix=00&min_age_us=9"},
+                                  {Method::post, "/trash/purge?min_age_us=9"},
                                   {Method::get, "/stats"}};
     for (const Case& c : cases) {
         const std::string body = c.method == Method::put ? "new" : "";
@@ -136,14 +136,17 @@ TEST_F(NodeApiTest, RefusesWhatIsNoIdBeforeItTouchesAPath) {
                                            {Method::get, target_ + "?size=7x", 422},
                                            {Method::get, target_ + "?size=99999999999999999999", 422},
                                            {Method::del, target_, 422},
-                                           {Method::del, target_ + "?generation=1&put_before=x", 422},
+                                           {Method::del, target_ + "?generation=1&put_at_us=x", 422},
                                            {Method::post, "/chunks/" + hex + ".1/check?size=1", 422},
                                            {Method::post, "/chunks/vault.json/aside", 422},
-                                           {Method::get, "/chunks?prefix=..&put_before=1", 422},
-                                           {Method::get, "/chunks?prefix=7&put_before=1", 422},
+                                           {Method::get, "/chunks?prefix=..&min_age_us=1", 422},
+                                           {Method::get, "/chunks?prefix=7&min_age_us=1", 422},
                                            {Method::get, "/chunks?prefix=7f", 422},
-                                           {Method::get, "/chunks?prefix=7f&put_before=1&after=../x", 422},
-                                           {Method::get, "/chunks?prefix=7f&put_before=1&limit=5001", 422},
+                                           {Method::get, "/chunks?prefix=7f&min_age_us=-1", 422},
+                                           {Method::post, "/trash/purge?min_age_us=-1", 422},
+                                           {Method::post, "/trash/purge", 422},
+                                           {Method::get, "/chunks?prefix=7f&min_age_us=1&after=../x", 422},
+                                           {Method::get, "/chunks?prefix=7f&min_age_us=1&limit=5001", 422},
                                            {Method::put, target_ + "?generation=0", 422},
                                            {Method::put, target_, 422}})
         EXPECT_EQ(ask(c.method, c.target).status, c.status) << c.target;
@@ -184,10 +187,9 @@ TEST_F(NodeApiTest, ListsInPages) {
     for (int byte = 0; byte < 8; ++byte) {
         std::string after;
         for (bool more = true; more;) {
-            const std::string target = "/chunks?prefix=0" + std::to_string(byte) +
-                                       "&put_before=9223372036854775807&limit=1" +
+            const std::string target = "/chunks?prefix=0" + std::to_string(byte) + "&min_age_us=0&limit=1" +
                                        (after.empty() ? "" : "&after=" + after);
-            const ChunkPage page = parseChunkPage(ask(Method::get, target).body);
+            const KeptPage page = parseKeptPage(ask(Method::get, target).body);
             for (const KeptChunk& chunk : page.chunks) listed.push_back(after = chunk.id.toHex());
             more = page.more;
         }

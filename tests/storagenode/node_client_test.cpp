@@ -133,23 +133,42 @@ TEST_F(NodeClientTest, IsUnavailableWhileTheNodeHasNoStore) {
     EXPECT_EQ(read(client_, chunk), "later");
 }
 
-TEST_F(NodeClientTest, ReadsAListPageByPage) {
-    std::vector<std::string> requests;
-    const std::string first = "7f" + std::string(62, '0'), second = "7f" + std::string(62, '1');
-    FakeServer server([&](FakeServer::Peer& peer) {
-        for (std::string request = peer.readRequest(); !request.empty(); request = peer.readRequest()) {
-            requests.push_back(request.substr(0, request.find(" HTTP")));
-            const bool last = requests.size() == 2;
-            const std::string body = R"({"chunks":[{"id":")" + (last ? second : first) +
-                                     R"(","generation":1,"size":5,"put_at_us":7}],"more":)" +
-                                     (last ? "false}" : "true}");
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+TEST_F(NodeClientTest, TakesNoPageOfAListThatIsOutOfOrderOrLeadsNowhere) {
+    const auto entry = [](const std::string& hex) {
+        return R"({"id":")" + hex + R"(","generation":1,"size":5,"put_at_us":7})";
+    };
+    const std::string first = "7f" + std::string(62, '0'), second = "7f" + std::string(62, '1'),
+                      foreign = "7e" + std::string(62, '0');
+    const struct {
+        const char* what;
+        std::string chunks, more;
+        bool good;
+    } cases[] = {
+        {"a page", entry(second), "true", true},
+        {"the end", "", "false", true},
+        {"one too many", entry(second) + "," + entry("7f" + std::string(62, '2')), "false", false},
+        {"another byte", entry(foreign), "false", false},
+        {"what was seen already", entry(first), "false", false},
+        {"nothing, and more of it", "", "true", false},
+    };
+    for (const auto& c : cases) {
+        std::string asked;
+        FakeServer server([&](FakeServer::Peer& peer) {
+            for (std::string request = peer.readRequest(); !request.empty(); request = peer.readRequest()) {
+                asked = request.substr(0, request.find(" HTTP"));
+                const std::string body = R"({"chunks":[)" + c.chunks + R"(],"more":)" + c.more + "}";
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+            }
+        });
+        NodeClient client("node1", server.url(), test::testKey(), {}, clock_.clock());
+        const auto read = [&] { return client.list(0x7f, 99, ChunkId::fromHex(first), 1); };
+        if (c.good) {
+            EXPECT_EQ(read().more, c.more == "true") << c.what;
+        } else {
+            EXPECT_EQ(codeOf([&] { (void)read(); }), ErrorCode::unavailable) << c.what;
         }
-    });
-    NodeClient client("node1", server.url(), test::testKey(), {}, clock_.clock());
-    EXPECT_EQ(client.list(0x7f, 99).size(), 2u);
-    EXPECT_THAT(requests, testing::ElementsAre("GET /chunks?prefix=7f&put_before=99&limit=5000",
-                                               "GET /chunks?prefix=7f&put_before=99&limit=5000&after=" + first));
+        EXPECT_EQ(asked, "GET /chunks?prefix=7f&min_age_us=99&limit=1&after=" + first);
+    }
 }
 
 TEST(LyingNode, GetsTheErrorThatFitsWithinTheDeadline) {
@@ -207,7 +226,7 @@ TEST(LyingNode, GetsTheErrorThatFitsWithinTheDeadline) {
             EXPECT_EQ(codeOf([&] { client.put(chunk, 1); }), ErrorCode::unavailable) << c.what;
         }
         EXPECT_EQ(codeOf([&] { (void)client.remove(chunk.id(), 1); }), ErrorCode::unavailable) << c.what;
-        EXPECT_EQ(codeOf([&] { (void)client.list(0, 1); }), ErrorCode::unavailable) << c.what;
+        EXPECT_EQ(codeOf([&] { (void)client.list(0, 1, std::nullopt, 1); }), ErrorCode::unavailable) << c.what;
         EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s) << c.what;
     }
 }

@@ -208,6 +208,7 @@ class SimulatedDisk::Mount final : public storagenode::Disk {
         return FileStat{node->bytes.size(), node->modifiedAt};
     }
 
+    Timestamp now() override { return disk_.time(); }
     DiskSpace space() override {
         const std::lock_guard lock(disk_.mutex_);
         begin(DiskCall::space, "");

@@ -42,7 +42,7 @@ class Checker:
         self.ending = threading.Event()
         self.attempts = []
         self.violations = []
-        self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "read": 0, "checked": 0, "lost": 0}
+        self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "retried": 0, "read": 0, "checked": 0, "lost": 0}
         self.names = [f"checker-{seed}-{number}" for number in range(users)]
         self.clients = [cluster.user(name) for name in self.names]
         self.threads = []
@@ -156,6 +156,7 @@ class Checker:
             except requests.RequestException:
                 if self.ending.is_set():
                     raise
+            self.count("retried")
             time.sleep(min(0.1 * (attempt + 1), 1))
             others = self.cluster.server_ports
             client = client.again(f"http://127.0.0.1:{others[attempt % len(others)]}")

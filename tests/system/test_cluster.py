@@ -170,7 +170,7 @@ def test_no_orphan_remains_after_collection(cluster):
     admin = cluster.admin()
     cluster.await_copies()
     def tidy():
-        for name in ("expired", "unreferenced", "orphans", "surplus"):
+        for name in ("uploads", "trash", "unreferenced", "orphans", "surplus"):
             admin.post(f"/admin/sweeps/{name}")
         cluster.await_copies()
         rows = rows_of(cluster)

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 import requests
@@ -338,7 +339,7 @@ def test_with_a_wrong_clock_nothing_is_deleted_by_age_until_it_is_right_again(cl
     def note(sweep):
         return cluster.sweep(sweep)["note"]
 
-    by_age = ("expired", "unreferenced", "orphans", "store_trash")
+    by_age = ("uploads", "shares", "trash", "sessions", "unreferenced", "orphans", "store_trash")
     with database_clock_behind(cluster, 120):
         for worker in cluster.workers:
             cluster.until(lambda: health(worker)["status"] == "degraded", "a worker that knows of its clock")
@@ -348,10 +349,18 @@ def test_with_a_wrong_clock_nothing_is_deleted_by_age_until_it_is_right_again(cl
         for sweep in by_age:
             cluster.until(lambda: "nothing is deleted by age" in note(sweep), f"a pass of {sweep} that does nothing")
     for worker in cluster.workers:
-        cluster.until(lambda: health(worker) == {"status": "ok", "clock": "ok"}, "a worker with a right clock")
+        cluster.until(lambda: (health(worker)["status"], health(worker)["clock"]) == ("ok", "ok"),
+                      "a worker with a right clock")
         assert abs(metric(worker, "chunkvault_clock_ahead_seconds")) < 10
     for sweep in by_age:
         cluster.until(lambda: note(sweep) == "", f"a pass of {sweep}")
+
+
+def await_worker_health(cluster, worker, wanted):
+    def so():
+        answer = requests.get(f"{worker.url}/health", timeout=10)
+        return wanted.items() <= answer.json().items() and (answer.status_code == 200) == (wanted["status"] == "ok")
+    cluster.until(so, f"{wanted} of {worker.name}")
 
 
 def test_redis_that_is_emptied_again_and_again_costs_nothing(cluster):
@@ -368,6 +377,8 @@ def test_without_redis_everything_goes_on_and_lost_jobs_are_posted_again(cluster
     with under_load(cluster) as checker:
         cluster.redis.stop()
         await_redis(cluster, "unreachable")
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "unavailable", "database": "ok", "redis": "unreachable"})
         for server in cluster.servers:
             assert requests.get(f"{server.url}/health/ready", timeout=10).status_code == 200
         node.kill()
@@ -382,6 +393,8 @@ def test_without_redis_everything_goes_on_and_lost_jobs_are_posted_again(cluster
         cluster.redis.start()
         assert int(cluster.redis.ask("DBSIZE")) >= 0
         await_redis(cluster, "ok")
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "ok", "database": "ok", "redis": "ok"})
         cluster.await_copies()  # on the nodes that are left
         node.start()
 
@@ -408,11 +421,15 @@ def await_all_ready(cluster):
 @pytest.mark.parametrize("end", ["stop", "crash"])
 def test_a_database_that_is_restarted_is_waited_for(cluster, end):
     with under_load(cluster) as checker:
-        refused = checker.counts["refused"]
+        # An upload that does not give up is told so with each of its tries.
+        told = lambda: checker.counts["refused"] + checker.counts["retried"]  # noqa: E731
+        before = told()
         getattr(cluster.postgres, end)()
         await_not_ready(cluster)
         assert cluster.client().call("GET", "/health").json()["database"] == "unreachable"
-        cluster.until(lambda: checker.counts["refused"] > refused, "a client that was told so")
+        for worker in cluster.workers:
+            await_worker_health(cluster, worker, {"status": "unavailable", "database": "unreachable", "redis": "ok"})
+        cluster.until(lambda: told() > before, "a client that was told so")
         cluster.postgres.start()
         await_all_ready(cluster)
 
@@ -507,11 +524,12 @@ def start_users_of_the_database(cluster, database):
 
 
 def every_sweep(cluster):
-    names = [sweep["sweep"] for sweep in cluster.admin().get("/admin/sweeps").json()["items"]]
-    assert {"orphans", "unreferenced", "surplus", "store_trash"} <= set(names) | {"orphans", "unreferenced", "surplus",
-                                                                                "store_trash"}
-    return {name: cluster.sweep(name) for name in ("orphans", "unreferenced", "surplus", "rebalance", "store_trash",
-                                                   "under_replicated", "expired")}
+    """Runs all that the API describes, and no more than that have run ever."""
+    schema = cluster.client().get("/openapi.json").json()["components"]["schemas"]["SweepReport"]
+    reports = {name: cluster.sweep(name) for name in schema["properties"]["sweep"]["enum"]}
+    runs = cluster.admin().get("/admin/sweeps").json()["items"]
+    assert reports.keys() == {run["sweep"] for run in runs}
+    return reports
 
 
 @pytest.fixture
@@ -645,7 +663,8 @@ NODE = {"NODE_ID": "node-1", "HOST": "127.0.0.1", "PORT": 0, "STORAGE_PATH": "st
     ("worker", WORKER, {"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, "DATABASE_URL"),
     ("worker", WORKER, {"CLUSTER_SECRET": None}, "CLUSTER_SECRET"),
     ("worker", WORKER, {"CLUSTER_SECRET": "hidden"}, "CLUSTER_SECRET"),
-    ("worker", WORKER, {"WRITE_QUORUM": "4"}, "WRITE_QUORUM"),
+    ("worker", WORKER, {"SWEEP_INTERVALS": "srub=1h"}, "SWEEP_INTERVALS"),
+    ("worker", WORKER, {"VERSIONS_KEEP": "0"}, "VERSIONS_KEEP"),
     ("worker", WORKER, {"JOB_LEASE": "1h"}, "JOB_LEASE"),
     ("worker", WORKER, {"JOB_THREADS": "many"}, "JOB_THREADS"),
     ("storagenode", NODE, {"NODE_ID": None}, "NODE_ID"),
@@ -856,7 +875,9 @@ def test_a_server_of_its_own_becomes_a_cluster_without_a_byte_moved(tmp_path, re
         cluster.secret_key = (vault.data / "secret_key").read_text().strip()
         request.node.vaults = types.SimpleNamespace(made=[vault])
         with cluster.postgres:
-            exported = subprocess.run([program_path("chunkvault-server"), "export", "--to", cluster.postgres.url],
+            url_file = tmp_path / "url"
+            url_file.write_text(cluster.postgres.url + "\n")
+            exported = subprocess.run([program_path("chunkvault-server"), "export", "--to-file", url_file],
                                       cwd=vault.folder, env={"DATA_DIR": str(vault.data)}, timeout=60, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             assert exported.returncode == 0, exported.stdout
@@ -894,3 +915,25 @@ def test_a_server_of_its_own_becomes_a_cluster_without_a_byte_moved(tmp_path, re
                 pass
             after = inodes()
             assert {path: after.get(path) for path in before} == before, "no chunk file was moved or written again"
+
+
+def test_an_export_shows_no_password_in_the_list_of_processes(make_vault, tmp_path):
+    vault = make_vault().start()
+    vault.stop()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # so that the export goes on until it is ended
+        url = f"postgresql://u:hidden@127.0.0.1:{silent.getsockname()[1]}/x"
+        export = subprocess.Popen([program_path("chunkvault-server"), "export", "--to", url], cwd=vault.folder,
+                                  env={"DATA_DIR": str(vault.data)}, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            silent.accept()[0].close()  # it has read its arguments by now
+            arguments = Path(f"/proc/{export.pid}/cmdline").read_bytes()
+            assert b"--to" in arguments and b"hidden" not in arguments
+        finally:
+            export.kill()
+            export.wait()
+
+    missing = subprocess.run([program_path("chunkvault-server"), "export", "--to-file", tmp_path / "nothing"],
+                             cwd=vault.folder, env={"DATA_DIR": str(vault.data)}, stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=60)
+    assert missing.returncode == 1 and "nothing" in missing.stderr and missing.stderr.count("\n") == 1, missing.stderr

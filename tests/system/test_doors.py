@@ -224,7 +224,7 @@ def test_the_quota_is_exact_to_the_byte(world, random_bytes, door):
     with pytest.raises(Refused):
         door.put(owner, "one byte", b"x")  # what is in the trash counts
     owner.delete(f"/trash/{file_id}")
-    world.admin.post("/admin/sweeps/expired")
+    world.admin.post("/admin/sweeps/trash")
     door.put(owner, "one byte", b"x")
     assert usage(owner) == (1, 0)
 

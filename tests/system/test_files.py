@@ -276,7 +276,7 @@ def test_what_is_purged_is_gone_and_its_bytes_are_free(shared_vault, owner):
     assert owner.delete("/trash").json() == {"purged": 1}
     assert owner.delete("/trash").json() == {"purged": 0}
     assert owner.get("/trash").json()["items"] == []
-    shared_vault.admin().post("/admin/sweeps/expired")
+    shared_vault.admin().post("/admin/sweeps/trash")
     assert owner.get("/me").json()["used"] == 3
     assert owner.content(kept) == b"123"
 

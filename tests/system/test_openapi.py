@@ -39,6 +39,14 @@ def test_the_answer_to_a_good_request_is_as_described(shared_vault, document, op
         assert answer.content
 
 
+def test_the_names_of_sweeps_are_those_that_can_be_run(shared_vault, document):
+    """That each has an interval, and that the document names all of them, is tested beside the sweeps."""
+    admin = shared_vault.admin()
+    for name in document["components"]["schemas"]["SweepReport"]["properties"]["sweep"]["enum"]:
+        assert admin.post(f"/admin/sweeps/{name}").json()["sweep"] == name
+    admin.call("POST", "/admin/sweeps/none", expect=404)
+
+
 @pytest.mark.parametrize("schema_name", ["Entry", "Committed", "Share", "User", "Upload", "Problem"])
 def test_schemas_allow_no_undeclared_fields(document, schema_name):
     schema = document["components"]["schemas"][schema_name]

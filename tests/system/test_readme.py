@@ -25,6 +25,13 @@ def test_the_table_of_settings_is_the_servers():
     assert table in README, "put the output of chunkvault-server --settings into the README"
 
 
+def test_the_table_of_sweeps_has_those_of_the_api(shared_vault):
+    schemas = shared_vault.client().get("/openapi.json").json()["components"]["schemas"]
+    table = README.partition("| sweep |")[2].partition("\n\n")[0]
+    named = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(named) == sorted(schemas["SweepReport"]["properties"]["sweep"]["enum"])
+
+
 def test_help_and_version_answer():
     assert run("--version").stdout.startswith("ChunkVault ")
     usage = run("--help")
@@ -49,6 +56,8 @@ def test_help_and_version_answer():
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
     ("DEDUP", "owner", "DEDUP"),
+    ("CLUSTER_SECRET", "c" * 40, "CLUSTER_SECRET"),
+    ("SWEEP_INTERVALS", "trash=10", "SWEEP_INTERVALS"),
 ])
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path, setting, value, named):
     ended = run(DATA_DIR=str(tmp_path / "data"), **{setting: value})

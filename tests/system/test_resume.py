@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 from client import content_digest, problem, sha256, split
+from cluster import Cluster
 from proxy import DOWN
 
 pytestmark = pytest.mark.uploads
@@ -272,13 +273,13 @@ def test_the_same_content_of_two_owners_is_sent_by_both_and_outlives_the_other(s
     def delete(owner, file_id):
         owner.delete(f"/files/{file_id}")
         owner.delete(f"/trash/{file_id}")
-        for sweep in ("expired", "unreferenced", "orphans"):
+        for sweep in ("trash", "unreferenced", "orphans"):
             admin.post(f"/admin/sweeps/{sweep}")
 
     delete(alice, ours)
     assert bob.content(theirs) == data
     delete(bob, theirs)
     expire_uploads(vault)
-    for sweep in ("expired", "unreferenced"):
+    for sweep in ("uploads", "trash", "unreferenced"):
         admin.post(f"/admin/sweeps/{sweep}")
-    assert chunk_files(vault) == []
+    Cluster.until(lambda: chunk_files(vault) == [], "the end of the jobs that collect")

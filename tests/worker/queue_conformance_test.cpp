@@ -133,6 +133,28 @@ TEST_P(JobQueueTest, KeepsAWaitingJobOnce) {
     EXPECT_EQ(busy.others, 1);
 }
 
+TEST_P(JobQueueTest, DoesWhatIsUrgentFirst) {
+    Busy busy;
+    std::mutex mutex;
+    std::vector<Job> order;
+    const Queue queue = make({.threads = 1}, [&](const Job& done) {
+        busy.run(done);
+        const std::lock_guard lock(mutex);
+        if (done.id != 1) order.push_back(done);
+    });
+    queue->post(job(1));
+    busy.begun.get_future().wait();
+    for (const std::int64_t id : {2, 3}) queue->post({JobKind::removeChunk, id});
+    queue->post({JobKind::verifyContent, 4});
+    for (const std::int64_t id : {5, 6}) queue->post({JobKind::repairChunk, id});
+    queue->post({JobKind::verifyChunk, 7});
+    busy.mayEnd.set_value();
+    ASSERT_TRUE(emptied(queue));
+    EXPECT_THAT(order, testing::ElementsAre(Job{JobKind::repairChunk, 5}, Job{JobKind::repairChunk, 6},
+                                            Job{JobKind::verifyChunk, 7}, Job{JobKind::removeChunk, 2},
+                                            Job{JobKind::removeChunk, 3}, Job{JobKind::verifyContent, 4}));
+}
+
 TEST_P(JobQueueTest, RunsAJobAgainThatIsPostedWhileItRuns) {
     Busy busy;
     const Queue queue = make({.threads = 2}, [&](const Job& done) { busy.run(done); });
@@ -199,6 +221,22 @@ TEST_P(JobQueueTest, RunsAJobThatFailsForAWhile) {
     queue->post(job(1));
     ASSERT_TRUE(emptied(queue));
     EXPECT_EQ(ran, 3);
+    EXPECT_THAT(queue->dead(10), IsEmpty());
+}
+
+TEST_P(JobQueueTest, CountsNoTryOfAJobThatIsBrokenOffBecauseItsProgramEnds) {
+    std::atomic<int> ran = 0, failures = 0;
+    const Queue queue = make(
+        {.tries = 2},
+        [&](const Job&) {
+            if (++ran < 4) throw JobStopped();
+            if (ran == 4) throw std::runtime_error("one try");
+        },
+        [&](const Job&, const char*, bool) { ++failures; });
+    queue->post(job(1));
+    ASSERT_TRUE(emptied(queue));
+    EXPECT_EQ(ran, 5);
+    EXPECT_EQ(failures, 1);
     EXPECT_THAT(queue->dead(10), IsEmpty());
 }
 

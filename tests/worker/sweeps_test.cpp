@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "tests/catalog/vault_fixture.h"
 #include "worker/jobs/jobs.h"
 #include "worker/jobs/verify_content.h"
+#include "worker/sweeps/maintenance.h"
 #include "worker/sweeps/sweep_schedule.h"
 
 namespace chunkvault::worker {
@@ -43,9 +45,13 @@ class Altered final : public MaintainedStore {
     explicit Altered(std::shared_ptr<MaintainedStore> store) : store_(std::move(store)) {}
 
     // Called before the call reaches the store; what they throw is its answer.
-    std::function<void()> onGet, onRemove, onPurge;
+    std::function<void()> onPut, onGet, onRemove, onPurge;
+    std::size_t pageAtMost = maxKeptPage;
 
-    void put(const Chunk& chunk, Generation generation) override { store_->put(chunk, generation); }
+    void put(const Chunk& chunk, Generation generation) override {
+        happen(onPut);
+        store_->put(chunk, generation);
+    }
     void putAll(std::span<const PutItem> items) override { store_->putAll(items); }
     Chunk get(const ChunkId& id, std::size_t size, ChunkBuffer buffer) override {
         happen(onGet);
@@ -56,18 +62,19 @@ class Altered final : public MaintainedStore {
         happen(onRemove);
         return store_->remove(id, generation);
     }
-    bool removeOrphan(const ChunkId& id, Generation generation, Timestamp putBefore) override {
+    bool removeOrphan(const KeptChunk& listed) override {
         happen(onRemove);
-        return store_->removeOrphan(id, generation, putBefore);
+        return store_->removeOrphan(listed);
     }
     CopyState check(const ChunkId& id, std::uint64_t size) override { return store_->check(id, size); }
     bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
-    std::vector<KeptChunk> list(std::uint8_t firstByte, Timestamp putBefore) override {
-        return store_->list(firstByte, putBefore);
+    KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
+                  std::size_t limit) override {
+        return store_->list(firstByte, minAgeUs, after, std::min(limit, pageAtMost));
     }
-    FileTotals purgeTrash(Timestamp removedBefore) override {
+    FileTotals purgeTrash(std::int64_t minAgeUs) override {
         happen(onPurge);
-        return store_->purgeTrash(removedBefore);
+        return store_->purgeTrash(minAgeUs);
     }
 
   private:
@@ -123,6 +130,18 @@ class SweepsTest : public catalog::VaultTest {
     std::filesystem::path copyOf(const std::string& text, std::size_t store) {
         const std::string hex = ChunkId::of(text).toHex();
         return disks_.path() / live[store].zone / "chunks" / hex.substr(0, 2) / hex;
+    }
+    // As if it had been put two hours ago, by the disk's clock.
+    void age(const std::string& text, std::size_t store) {
+        std::filesystem::last_write_time(copyOf(text, store),
+                                         std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+    }
+    // As if all that is on the stores, also in their trash, had been there for ten days.
+    void ageAll() {
+        for (const auto& file : std::filesystem::recursive_directory_iterator(disks_.path()))
+            if (file.is_regular_file())
+                std::filesystem::last_write_time(
+                    file.path(), std::filesystem::file_time_type::clock::now() - std::chrono::hours(240));
     }
     void flip(const std::string& text, std::size_t store) {
         std::fstream file(copyOf(text, store), std::ios::in | std::ios::out | std::ios::binary);
@@ -220,10 +239,64 @@ TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
     (void)keep(alice, "f", "hello");
     live[1].acceptsNewChunks = false;
     std::filesystem::remove(copyOf("hello", 1));
-    chunks.replicaBad(rowOf("hello"), stores[1]);
-    (void)sweeps.underReplicated();
+    chunks.replicaRemoved(rowOf("hello"), stores[1]);
+    const SweepReport report = sweeps.underReplicated();
+    EXPECT_EQ(report.changed, 0) << "it would change nothing";
+    EXPECT_NE(report.note.find("no storage node is left"), std::string::npos) << report.note;
+    EXPECT_THAT(queue.jobs, IsEmpty());
+
+    const auto row = rowOf("hello");
+    int reads = 0;
+    for (LiveStore& store : live) {
+        auto watched = std::make_shared<Altered>(store.store);
+        watched->onGet = [&] { ++reads; };
+        store.store = watched;
+    }
+    queue.post({JobKind::repairChunk, catalog::valueOf(row)});
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::noTarget));
+    EXPECT_EQ(reads, 0);
     EXPECT_EQ(chunks.auditAfter(ChunkRow{0}, 1)[0].good.size(), 2u);
+
+    live[1].acceptsNewChunks = true;
+    EXPECT_EQ(sweeps.underReplicated().changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+}
+
+TEST_P(SweepsTest, TakeAStoreThatIsFullAfterAllForOneWithoutRoom) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    chunks.replicaBad(rowOf("hello"), stores[1]);
+    auto full = std::make_shared<Altered>(live[1].store);
+    live[1].store = full;
+    const auto repair = [&] {
+        (void)sweeps.underReplicated();
+        return work();
+    };
+    full->onPut = [] { throw Error(ErrorCode::storageFull, "refused"); };
+    EXPECT_THAT(repair(), ElementsAre(RepairOutcome::noTarget)) << "trying again soon would not help";
+    full->onPut = [] { throw Error(ErrorCode::unavailable, "refused"); };
+    EXPECT_EQ(catalog::errorOf([&] { (void)repair(); }), ErrorCode::unavailable);
+}
+
+TEST_P(SweepsTest, ReadNoFasterThanTheyMayMakeCopies) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    chunks.replicaBad(rowOf("hello"), stores[1]);
+    Throttle repairs(4), moves(0);
+    repairs.stop();  // it counts, but nobody waits for it
+    int reads = 0;
+    for (LiveStore& store : live) {
+        auto watched = std::make_shared<Altered>(store.store);
+        watched->onGet = [&] {
+            ++reads;
+            EXPECT_GT(repairs.reserve(0, {}).count(), 0) << "the chunk's bytes were taken before it is read";
+        };
+        store.store = watched;
+    }
+    ChunkRepair repair(
+        catalogOf.chunks, [&] { return live; }, buffers, 3, repairs, moves);
+    EXPECT_EQ(repair.repair(chunks.auditAfter(ChunkRow{0}, 1)[0].row), RepairOutcome::repaired);
+    EXPECT_EQ(reads, 1);
 }
 
 TEST_P(SweepsTest, CountACopyAgainThatWasCalledBadButIsWhole) {
@@ -318,6 +391,23 @@ TEST_P(SweepsTest, KeepTheRowOfARemovedChunkWhileAStoreThatWasAskedMayYetRemoveI
     EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 1);
 }
 
+TEST_P(SweepsTest, AskAStoreThatDoesNotAnswerForNoRemovalUntilItDoes) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    time.advance(2 * hourUs);
+    auto silent = std::make_shared<Altered>(live[2].store);
+    int removals = 0;
+    silent->onRemove = [&] { ++removals; };
+    live[2].store = silent;
+    live[2].answers = false;
+    EXPECT_EQ(collect(), 0) << "its row stays";
+    EXPECT_EQ(removals, 0);
+    EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+    live[2].answers = true;
+    EXPECT_EQ(collect(), 1);
+    EXPECT_EQ(removals, 1);
+}
+
 TEST_P(SweepsTest, CollectNothingWhenTooMuchWouldGoUntilAnAdministratorAllowsIt) {
     const auto alice = makeUser("alice");
     for (const char* text : {"1", "2", "3", "4"}) discard(alice, keep(alice, text, text).entry.id);
@@ -334,6 +424,30 @@ TEST_P(SweepsTest, CollectNothingWhenTooMuchWouldGoUntilAnAdministratorAllowsIt)
     EXPECT_EQ(careful.unreferenced().changed, 4);
     (void)work();
     EXPECT_EQ(number("SELECT COUNT(*) FROM chunks"), 0);
+}
+
+TEST_P(SweepsTest, CollectInAsManyPassesAsItTakesWhatWasCountedBefore) {
+    const auto alice = makeUser("alice");
+    discard(alice, keep(alice, "f", "hello").entry.id);
+    (void)keep(alice, "g", "other");
+    time.advance(2 * hourUs);
+    SweepSettings bounded = settings;
+    bounded.examineAtMost = 1;
+    Sweeps patient(
+        catalogOf, [&] { return live; }, queue, bounded, clock());
+    const SweepReport counting = patient.unreferenced();
+    EXPECT_EQ(counting.changed, 0);
+    EXPECT_EQ(counting.examined, 2);
+    EXPECT_TRUE(counting.more);
+    const SweepReport collecting = patient.unreferenced();
+    EXPECT_EQ(collecting.changed, 1);
+    EXPECT_TRUE(collecting.more);
+    EXPECT_FALSE(patient.unreferenced().more) << "the end";
+
+    EXPECT_EQ(patient.unreferenced().changed, 0) << "it is counted anew";
+    time.advance(2 * hourUs);
+    EXPECT_EQ(patient.unreferenced().changed, 0) << "so is what was counted long ago";
+    EXPECT_EQ(patient.unreferenced().changed, 1);
 }
 
 TEST_P(SweepsTest, CollectNothingWhileItIsHeld) {
@@ -358,11 +472,12 @@ TEST_P(SweepsTest, DeleteNothingByAgeWhileTheClockIsWrong) {
     discard(alice, keep(alice, "f", "hello").entry.id);
     tree.moveToTrash(alice.id, keep(alice, "thrown away", "thrown away").entry.id);
     live[0].store->put(chunkOf("orphan"), 1);
+    ageAll();
     time.set(systemNow() + 100 * dayUs);
     std::string fault = "This worker's clock is 8640000 s ahead of the database's.";
     Sweeps ahead(
         catalogOf, [&] { return live; }, queue, settings, clock(), {}, [&] { return fault; });
-    for (const char* sweep : {"unreferenced", "orphans", "expired", "store_trash"}) {
+    for (const char* sweep : {"unreferenced", "orphans", "uploads", "shares", "trash", "sessions", "store_trash"}) {
         const auto report = ahead.run(sweep);
         EXPECT_EQ(report->changed, 0) << sweep;
         EXPECT_THAT(report->note, testing::HasSubstr("clock is 8640000 s ahead")) << sweep;
@@ -371,7 +486,7 @@ TEST_P(SweepsTest, DeleteNothingByAgeWhileTheClockIsWrong) {
     EXPECT_EQ(ahead.run("scrub")->note, "") << "what only looks goes on";
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     fault.clear();
-    EXPECT_GT(ahead.expired().changed, 0);
+    EXPECT_GT(ahead.trash().changed, 0);
     EXPECT_GT(ahead.unreferenced().changed, 0);
     EXPECT_GT(ahead.orphans().changed, 0);
 }
@@ -381,7 +496,7 @@ TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     (void)keep(alice, "f", "hello");
     const auto row = chunks.auditAfter(ChunkRow{0}, 1)[0].row;
     chunks.replicaRemoved(row, stores[1]);
-    time.set(systemNow() + 2 * hourUs);
+    age("hello", 1);
     EXPECT_EQ(sweeps.orphans().changed, 0);
     EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
     EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
@@ -395,7 +510,7 @@ TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
     for (const std::size_t other : {0u, 2u}) live[other].store->put(chunkOf("hello"), 3);
     chunks.replicaRemoved(row, stores[1]);
     database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 3"); });
-    time.set(systemNow() + 2 * hourUs);
+    ageAll();
     EXPECT_EQ(sweeps.orphans().changed, 0);
     EXPECT_THAT(chunks.audit(row)->good, SizeIs(2));
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
@@ -409,6 +524,7 @@ TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
     }
     chunks.replicaRemoved(row, stores[2]);
     database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 5"); });
+    ageAll();
     EXPECT_EQ(sweeps.orphans().changed, 0);
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
     EXPECT_THAT(chunks.audit(row)->good, SizeIs(3));
@@ -477,6 +593,22 @@ TEST_P(FourStoresTest, DrainAStoreByCopyingBeforeDeleting) {
     EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::drained);
 }
 
+TEST_P(FourStoresTest, DrainInBoundedPassesAndPostNothingWhereNobodyTakesTheCopies) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"one", "two", "three"}) keepOn(alice, text, {0, 1, 2});
+    catalogOf.nodes.drain(stores[0]);
+    live[0].acceptsNewChunks = live[0].stays = false;
+    live[3].acceptsNewChunks = false;
+    const SweepReport full = sweeps.drain();
+    EXPECT_EQ(full.examined, 3);
+    EXPECT_EQ(full.changed, 0);
+    EXPECT_NE(full.note.find("no storage node is left"), std::string::npos) << full.note;
+    EXPECT_TRUE(full.more);
+    EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::draining);
+    live[3].acceptsNewChunks = true;
+    EXPECT_EQ(sweeps.drain().changed, 3);
+}
+
 TEST_P(FourStoresTest, TakeAwayACopyTooManyOnlyWhenTheOthersAreGood) {
     const auto alice = makeUser("alice");
     keepOn(alice, "hello", {0, 1, 2, 3});
@@ -511,13 +643,15 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     live[0].store->put(chunkOf("orphan"), 1);
-    const Timestamp realNow = systemNow();  // the files have the disk's times
-    Sweeps now(
-        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow; });
-    EXPECT_EQ(now.orphans().changed, 0) << "its upload may just have begun";
-    Sweeps later(
-        catalogOf, [&] { return live; }, queue, settings, [realNow] { return realNow + 2 * hourUs; });
-    EXPECT_EQ(later.orphans().changed, 1);
+    for (const std::int64_t ahead : {-dayUs, dayUs}) {
+        time.set(systemNow() + ahead);  // the worker's clock has no say in it
+        EXPECT_EQ(sweeps.orphans().changed, 0) << "its upload may just have begun";
+    }
+    for (const char* text : {"orphan", "hello"}) age(text, 0);
+    auto paged = std::make_shared<Altered>(live[0].store);
+    paged->pageAtMost = 1;
+    live[0].store = paged;
+    EXPECT_EQ(sweeps.orphans().changed, 1);
     EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }
@@ -532,9 +666,9 @@ TEST_P(SweepsTest, StopCollectingWhenAHoldComesAmidAPass) {
         altered->onRemove = altered->onPurge = [&] { catalogOf.nodes.holdCollection("the database was put back"); };
         store.store = altered;
     }
-    time.set(systemNow() + 10 * dayUs);
     // One orphan, and what is in the trash of one store by then.
     for (const auto& [sweep, changed] : {std::pair("orphans", 1), std::pair("store_trash", 2)}) {
+        ageAll();
         const auto report = sweeps.run(sweep);
         EXPECT_EQ(report->changed, changed) << sweep;
         EXPECT_NE(report->note.find("put back"), std::string::npos) << sweep;
@@ -548,16 +682,56 @@ TEST_P(SweepsTest, EmptyWhatHasExpired) {
     (void)keep(bob, "f", "bobs");
     accounts.beginDelete(bob.id);
     (void)uploads.create(alice.id, newUpload(alice, "slow", "slow", "x"));
-    (void)sweeps.expired();
+    const auto sweepAll = [&] {
+        for (const char* sweep : {"uploads", "trash", "sessions", "shares", "versions"}) (void)sweeps.run(sweep);
+    };
+    sweepAll();
     EXPECT_FALSE(accounts.find(bob.id));
     EXPECT_EQ(tree.trash(alice.id, 10, std::nullopt).items.size(), 1u);
     EXPECT_EQ(uploads.list(alice.id, 10).size(), 1u);
     time.advance(31 * dayUs);
-    (void)sweeps.expired();
+    sweepAll();
     EXPECT_THAT(tree.trash(alice.id, 10, std::nullopt).items, IsEmpty());
     EXPECT_EQ(number("SELECT COUNT(*) FROM uploads"), 0);
     EXPECT_EQ(accounts.find(alice.id)->used, 0);
     EXPECT_EQ(collect(), 2);
+}
+
+TEST_P(SweepsTest, ForgetLinksThatHaveBeenOverForAMonth) {
+    const auto alice = makeUser("alice");
+    const auto file = keep(alice, "f", "hello").entry.id;
+    const auto share = [&](std::optional<Timestamp> expiresAt, const char* token) {
+        (void)shares.create(alice.id, {file, {}, expiresAt, {}}, "salt",
+                            [&](catalog::ShareId) { return Sha256Digest::of(std::string_view(token)); });
+    };
+    share({}, "lasting");
+    share(time.now() + hourUs, "expiring");
+    time.advance(30 * dayUs);
+    EXPECT_EQ(sweeps.shares().changed, 0);
+    time.advance(2 * hourUs);
+    EXPECT_EQ(sweeps.shares().changed, 1);
+    EXPECT_EQ(sweeps.shares().changed, 0);
+    EXPECT_EQ(number("SELECT COUNT(*) FROM shares"), 1);
+}
+
+TEST_P(SweepsTest, TakeAwayVersionsThatAreTooManyWhereItIsSaidHowManyAreKept) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"one", "two", "three"}) (void)keep(alice, "f", text);
+    const auto versions = [&] { return number("SELECT COUNT(*) FROM versions").value(); };
+    EXPECT_EQ(sweeps.versions().changed, 0) << "a worker that was not told takes none";
+    EXPECT_EQ(versions(), 3);
+    SweepSettings few = settings;
+    few.versionsKeep = 2;
+    few.examineAtMost = 1;
+    Sweeps told(
+        catalogOf, [&] { return live; }, queue, few, clock());
+    SweepReport report = told.versions();
+    EXPECT_EQ(report.changed, 1);
+    EXPECT_TRUE(report.more) << "a pass has its limit";
+    report = told.versions();
+    EXPECT_EQ(report.changed, 0);
+    EXPECT_FALSE(report.more);
+    EXPECT_EQ(versions(), 2);
 }
 
 TEST_P(SweepsTest, VerifyWhatClientsClaimed) {
@@ -580,12 +754,43 @@ TEST_P(SweepsTest, AreCalledByTheirNames) {
     EXPECT_THAT(Sweeps::names(), testing::Contains("under_replicated"));
 }
 
+TEST_P(SweepsTest, RunOnceAtATimeAlsoWithinOneProcess) {
+    std::promise<void> entered, goOn;
+    Sweeps slow(
+        catalogOf,
+        [&, waits = goOn.get_future().share()] {
+            entered.set_value();
+            waits.wait();
+            return live;
+        },
+        queue, settings, clock());
+    SweepLeases leases(catalogOf.nodes, "this process");
+    const auto runNow = [&](Sweeps& which) { return runLeased(which, leases, "under_replicated", {}); };
+    {
+        const std::jthread first([&] { EXPECT_TRUE(runNow(slow)); });
+        entered.get_future().wait();
+        EXPECT_EQ(catalog::errorOf([&] { (void)runNow(sweeps); }), ErrorCode::conflict);
+        goOn.set_value();
+    }
+    EXPECT_TRUE(runNow(sweeps));
+    EXPECT_FALSE(runLeased(sweeps, leases, "nothing", {}));
+}
+
+TEST_P(SweepsTest, GoOnAtOnceAfterARunWhoseEndCouldNotBeRecorded) {
+    ASSERT_TRUE(catalogOf.nodes.beginSweep("trash", "this process", hourUs, std::nullopt));
+    SweepLeases others(catalogOf.nodes, "another"), leases(catalogOf.nodes, "this process");
+    EXPECT_FALSE(others.begin("trash", std::nullopt));
+    EXPECT_TRUE(runLeased(sweeps, leases, "trash", {}));
+    EXPECT_TRUE(others.begin("trash", std::nullopt)) << "it has ended now";
+}
+
 // Of the catalog's own, with more to repair than one pass posts.
 class NodesSweepTest : public SweepsTest {
   protected:
     NodesSweepTest() {
         const auto alice = makeUser("alice");
         for (const char* text : {"1", "2", "3", "4", "5"}) (void)put(alice, text, text);
+        addStore("d");  // which can take what gets lost
     }
     // One copy of each is left that answers.
     void loseTwo() {
@@ -631,7 +836,7 @@ TEST_P(NodesSweepTest, HasTheRepairsPostedAtOnce) {
     std::mutex mutex;
     std::condition_variable changed;
     int passes = 0;
-    const SweepLeases leases{catalogOf.nodes, "this worker"};
+    SweepLeases leases(catalogOf.nodes, "this worker");
     SweepSchedule schedule(few, {{"nodes", std::chrono::milliseconds(20)}, {"under_replicated", std::chrono::hours(1)}},
                            &leases, [&](const SweepSchedule::Run& run) {
                                const std::lock_guard lock(mutex);
@@ -651,6 +856,24 @@ TEST_P(NodesSweepTest, HasTheRepairsPostedAtOnce) {
 
 CATALOG_SUITE(NodesSweepTest);
 CATALOG_SUITE(SweepsTest);
+
+TEST(Maintenance, GivesEverySweepAnIntervalWhichMayBeItsOwn) {
+    const process::Config config(Maintenance::table(),
+                                 {{"SWEEP_INTERVAL", "1min"}, {"SWEEP_INTERVALS", "scrub=1h,nodes=5s"}});
+    const Maintenance maintenance(config);
+    std::map<std::string, std::chrono::milliseconds> intervals;
+    for (const auto& group : maintenance.schedule())
+        for (const auto& entry : group) EXPECT_TRUE(intervals.emplace(entry.name, entry.interval).second);
+    std::vector<std::string> names = Sweeps::names(), scheduled;
+    for (const auto& [name, interval] : intervals) scheduled.push_back(name);
+    EXPECT_THAT(scheduled, testing::UnorderedElementsAreArray(names));
+    using namespace std::chrono_literals;
+    EXPECT_EQ(intervals["scrub"], 1h);
+    EXPECT_EQ(intervals["nodes"], 5s);
+    EXPECT_EQ(intervals["trash"], 1min);
+    EXPECT_EQ(intervals["orphans"], 36min);
+    EXPECT_THROW(Maintenance(process::Config(Maintenance::table(), {{"SWEEP_INTERVALS", "srub=1h"}})), Error);
+}
 
 TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
     // Runs on a vault of its own: only the timing is looked at.

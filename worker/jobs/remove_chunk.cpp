@@ -10,6 +10,8 @@ bool removeChunk(catalog::Chunks& chunks, const std::vector<LiveStore>& stores, 
     std::vector<catalog::StoreRow> answered;
     std::optional<Error> failure;
     for (const LiveStore& store : stores) {
+        // It would hold this thread for its whole timeout. If it may have a copy, the row stays until it has answered.
+        if (!store.answers) continue;
         try {
             if (store.store->remove(removal->id, removal->generation)) answered.push_back(store.row);
             else chunks.replicaDoubtful(chunk, store.row);

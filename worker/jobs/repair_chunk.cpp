@@ -1,6 +1,7 @@
 #include "worker/jobs/repair_chunk.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/error/error.h"
 
@@ -28,25 +29,30 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     if (!audit) return RepairOutcome::nothingToDo;
     const std::vector<LiveStore> stores = stores_();
     CopyCount count = countCopies(audit->good, stores);
-    if (!lacksCopies(count, replicationFactor_) && audit->bad.empty()) return RepairOutcome::nothingToDo;
+    const bool lacks = lacksCopies(count, replicationFactor_);
+    if (!lacks && audit->bad.empty()) return RepairOutcome::nothingToDo;
     // Put anew like a missing one, which costs no room: durable, and at a generation that no removal on its way takes.
     std::vector<const LiveStore*> targets = wholeAmongBad(*audit, stores);
     const std::size_t whole = targets.size();
+    if (lacks && whole == 0 && !hasTarget(audit->id, audit->good, stores)) return RepairOutcome::noTarget;
+    repairs_.take(audit->size);
     const auto source = readGood(*audit, stores, targets);
     if (!source) return RepairOutcome::noSource;
     count = countCopies(audit->good, stores);
 
     std::optional<Error> failure;
     for (const LiveStore* target : placementOf(audit->id, stores)) targets.push_back(target);
+    bool first = true;
     for (std::size_t i = 0; i < targets.size(); ++i) {
         const LiveStore* const target = targets[i];
         if (i >= whole && !lacksCopies(count, replicationFactor_)) break;
         if (holds(audit->good, target->row)) continue;
-        repairs_.take(audit->size);
+        if (!std::exchange(first, false)) repairs_.take(audit->size);
         try {
             target->store->put(*source, audit->generation);
         } catch (const Error& error) {
-            failure = error;
+            // One that is full stays so for a while.
+            if (error.code() != ErrorCode::storageFull) failure = error;
             continue;
         }
         chunks_.replicaGood(row, target->row, audit->generation);
@@ -75,9 +81,9 @@ bool ChunkRepair::rebalance(catalog::ChunkRow row) {
     std::optional<Chunk> source;
     for (const LiveStore* target : order) {
         if (holds(audit->good, target->row)) continue;
+        moves_.take(audit->size);
         if (!source) source = readGood(*audit, stores, {});
         if (!source) return false;
-        moves_.take(audit->size);
         target->store->put(*source, audit->generation);
         chunks_.replicaGood(row, target->row, audit->generation);
         made = true;
@@ -101,7 +107,8 @@ int ChunkRepair::trim(catalog::ChunkRow row) {
     if (keepers.size() < replicationFactor_) return 0;
     keepers.resize(replicationFactor_);
     const bool surplus = std::ranges::any_of(audit->good, [&](catalog::StoreRow good) {
-        return storeOf(stores, good) != nullptr && std::ranges::find(keepers, good, &LiveStore::row) == keepers.end();
+        const LiveStore* const store = storeOf(stores, good);
+        return store != nullptr && store->answers && std::ranges::find(keepers, good, &LiveStore::row) == keepers.end();
     });
     if (!surplus) return 0;
     for (const LiveStore* keeper : keepers)
@@ -110,7 +117,8 @@ int ChunkRepair::trim(catalog::ChunkRow row) {
     int taken = 0;
     for (const catalog::StoreRow good : audit->good) {
         const LiveStore* const store = storeOf(stores, good);
-        if (store == nullptr || std::ranges::find(keepers, good, &LiveStore::row) != keepers.end()) continue;
+        if (store == nullptr || !store->answers) continue;
+        if (std::ranges::find(keepers, good, &LiveStore::row) != keepers.end()) continue;
         const auto generation = chunks_.forgetSurplus(row, good);
         if (!generation) continue;
         ++taken;

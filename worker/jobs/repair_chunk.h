@@ -54,8 +54,8 @@ class ChunkRepair {
     Stores stores_;
     ChunkBuffers& buffers_;
     const std::size_t replicationFactor_;
-    Throttle& repairs_;  // what repair writes
-    Throttle& moves_;    // what rebalance writes
+    Throttle& repairs_;  // each copy that repair makes, from before its bytes are read
+    Throttle& moves_;    // the same of rebalance
 };
 
 }  // namespace chunkvault::worker

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/chunk/placement.h"
-#include "common/error/error.h"
+#include "worker/queue/job_queue.h"
 
 namespace chunkvault::worker {
 
@@ -26,6 +26,12 @@ std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vecto
     return order;
 }
 
+bool hasTarget(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good, const std::vector<LiveStore>& stores) {
+    return std::ranges::any_of(placementOf(chunk, stores), [&](const LiveStore* store) {
+        return std::ranges::find(good, store->row) == good.end();
+    });
+}
+
 CopyCount countCopies(const std::vector<catalog::StoreRow>& good, const std::vector<LiveStore>& stores) {
     CopyCount count;
     for (const catalog::StoreRow row : good) {
@@ -42,7 +48,7 @@ bool lacksCopies(const CopyCount& copies, std::size_t replicationFactor) {
 }
 
 void throwIfStopped(const std::stop_token& stop) {
-    if (stop.stop_requested()) throw Error(ErrorCode::unavailable, "The server is being stopped.");
+    if (stop.stop_requested()) throw JobStopped();
 }
 
 }  // namespace chunkvault::worker

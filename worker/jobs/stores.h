@@ -31,6 +31,10 @@ using Stores = std::function<std::vector<LiveStore>()>;
 // The stores that would get copies of the chunk today, best first.
 [[nodiscard]] std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vector<LiveStore>& stores);
 
+// Whether there is a store that would get one more copy of a chunk which is good on these.
+[[nodiscard]] bool hasTarget(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good,
+                             const std::vector<LiveStore>& stores);
+
 // How the copies of a chunk are spread, for deciding what to do about them.
 struct CopyCount {
     std::size_t wanted = 0;     // good ones on stores that stay, suspect or not
@@ -42,7 +46,7 @@ struct CopyCount {
 // store that has merely fallen silent does not move its copies.
 [[nodiscard]] bool lacksCopies(const CopyCount& copies, std::size_t replicationFactor);
 
-// Ends long work when the program stops: throws Error unavailable. What was left is found again.
+// Ends long work when the program stops: throws JobStopped. What was left is found again.
 void throwIfStopped(const std::stop_token& stop);
 
 }  // namespace chunkvault::worker

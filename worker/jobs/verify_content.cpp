@@ -1,5 +1,7 @@
 #include "worker/jobs/verify_content.h"
 
+#include <algorithm>
+
 #include "common/error/error.h"
 
 namespace chunkvault::worker {
@@ -12,16 +14,19 @@ Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, cons
                 ChunkBuffers& buffers) {
     const auto size = static_cast<std::size_t>(part.length);
     Error failure(ErrorCode::unavailable, "No store has the chunk now.");
-    for (const catalog::StoreRow row : part.stores) {
-        const LiveStore* const found = storeOf(stores, row);
-        if (found == nullptr) continue;
+    std::vector<const LiveStore*> sources;
+    for (const catalog::StoreRow row : part.stores)
+        if (const LiveStore* const found = storeOf(stores, row)) sources.push_back(found);
+    // Suspects last: one that hangs would be waited for with each chunk.
+    std::ranges::stable_partition(sources, [](const LiveStore* store) { return store->answers; });
+    for (const LiveStore* const found : sources) {
         try {
             return found->store->get(part.id, size, buffers.acquire(size));
         } catch (const Error& error) {
             failure = error;
             // What went wrong may have done so on the way, or here: the store's own word counts.
             if (error.code() != ErrorCode::unavailable && found->store->check(part.id, size) != CopyState::good)
-                chunks.replicaBad(part.row, row);
+                chunks.replicaBad(part.row, found->row);
         }
     }
     throw Error(failure);

@@ -28,7 +28,7 @@ void InProcessQueue::post(const Job& job) noexcept {
 
 void InProcessQueue::add(const Job& job) {
     if (known_.insert(job).second) {
-        waiting_.emplace(std::chrono::steady_clock::now(), Waiting{job, 0});
+        enqueue(std::chrono::steady_clock::now(), {job, 0});
     } else {
         again_.insert(job);
     }
@@ -75,27 +75,45 @@ bool InProcessQueue::waitIdle(std::chrono::milliseconds timeout) {
     return changed_.wait_for(lock, timeout, [&] { return known_.empty(); });
 }
 
+void InProcessQueue::enqueue(Time begin, const Waiting& job) {
+    (isUrgent(job.job.kind) ? urgent_ : others_).emplace(begin, job);
+}
+
+std::optional<InProcessQueue::Waiting> InProcessQueue::takeDue(std::optional<Time>& next) {
+    next.reset();
+    for (auto* waiting : {&urgent_, &others_}) {
+        const auto first = waiting->begin();
+        if (first == waiting->end()) continue;
+        if (first->first <= std::chrono::steady_clock::now()) {
+            const Waiting due = first->second;
+            waiting->erase(first);
+            return due;
+        }
+        next = next ? std::min(*next, first->first) : first->first;
+    }
+    return std::nullopt;
+}
+
 void InProcessQueue::work() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
-        if (waiting_.empty()) {
-            changed_.wait(lock);
+        std::optional<Time> due;
+        const auto taken = takeDue(due);
+        if (!taken) {
+            if (due) changed_.wait_until(lock, *due);
+            else changed_.wait(lock);
             continue;
         }
-        const auto first = waiting_.begin();
-        // A copy: while this thread waits, another may take the job, and its node with the time.
-        if (const Time begin = first->first; begin > std::chrono::steady_clock::now()) {
-            changed_.wait_until(lock, begin);
-            continue;
-        }
-        const Waiting next = first->second;
-        waiting_.erase(first);
+        const Waiting& next = *taken;
         again_.erase(next.job);
         lock.unlock();
         try {
             run_(next.job);
             lock.lock();
             finish(next, nullptr);
+        } catch (const JobStopped&) {
+            lock.lock();
+            enqueue(std::chrono::steady_clock::now() + limits_.firstBackoff, next);
         } catch (const std::exception& error) {
             const bool givenUp = next.failures + 1 >= limits_.tries;
             onFailure_(next.job, error.what(), givenUp);
@@ -108,7 +126,7 @@ void InProcessQueue::work() {
 void InProcessQueue::finish(const Waiting& done, const char* failure) {
     const auto now = std::chrono::steady_clock::now();
     if (failure != nullptr && done.failures + 1 < limits_.tries) {
-        waiting_.emplace(now + limits_.firstBackoff * (1 << done.failures), Waiting{done.job, done.failures + 1});
+        enqueue(now + limits_.firstBackoff * (1 << done.failures), {done.job, done.failures + 1});
     } else {
         forgetDead(done.job);
         if (failure != nullptr) {
@@ -116,7 +134,7 @@ void InProcessQueue::finish(const Waiting& done, const char* failure) {
             if (dead_.size() > limits_.dead) dead_.pop_back();
         }
         if (again_.erase(done.job) > 0) {
-            waiting_.emplace(now, Waiting{done.job, 0});
+            enqueue(now, {done.job, 0});
         } else {
             known_.erase(done.job);
         }

@@ -26,7 +26,8 @@ struct InProcessLimits {
 
 class InProcessQueue final : public JobQueue {
   public:
-    // run does one job; a throw is a failed try. It is called on the queue's threads, never for the same job at once.
+    // run does one job; a throw is a failed try, unless it is JobStopped. It is called on the queue's threads, never
+    // for the same job at once.
     InProcessQueue(const InProcessLimits& limits, std::function<void(const Job&)> run,
                    std::function<void(const Job&, const char* what, bool givenUp)> onFailure);
     ~InProcessQueue() override;  // waits for the jobs that run
@@ -49,6 +50,9 @@ class InProcessQueue final : public JobQueue {
     };
     void add(const Job& job);
     void work();
+    void enqueue(Time begin, const Waiting& job);
+    // The job to do now; nullopt when none may begin yet, and then when the next one may.
+    [[nodiscard]] std::optional<Waiting> takeDue(std::optional<Time>& next);
     void finish(const Waiting& done, const char* failure);
     void forgetDead(const Job& job);
 
@@ -57,10 +61,10 @@ class InProcessQueue final : public JobQueue {
     const std::function<void(const Job&, const char*, bool)> onFailure_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::multimap<Time, Waiting> waiting_;  // by when they may begin
-    std::set<Job> known_;                   // waiting or running
-    std::set<Job> again_;                   // posted while they ran
-    std::deque<DeadJob> dead_;              // newest first
+    std::multimap<Time, Waiting> urgent_, others_;  // that wait, by when they may begin
+    std::set<Job> known_;                           // waiting or running
+    std::set<Job> again_;                           // posted while they ran
+    std::deque<DeadJob> dead_;                      // newest first
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

@@ -24,6 +24,8 @@ constexpr std::array kinds{
 
 }  // namespace
 
+bool isUrgent(JobKind kind) noexcept { return kind == JobKind::repairChunk || kind == JobKind::verifyChunk; }
+
 std::string_view toString(JobKind kind) noexcept {
     for (const KindRow& row : kinds)
         if (row.kind == kind) return row.name;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/error/error.h"
 #include "common/wire/timestamp.h"
 
 namespace chunkvault::worker {
@@ -32,12 +33,21 @@ struct Job {
     friend auto operator<=>(const Job&, const Job&) = default;
 };
 
+// Whether it goes before all jobs that are not: a copy may be missing.
+[[nodiscard]] bool isUrgent(JobKind kind) noexcept;
+
 // snake_case, stable: they are in Redis and in JSON.
 [[nodiscard]] std::string_view toString(JobKind kind) noexcept;
 [[nodiscard]] std::optional<JobKind> parseJobKind(std::string_view name) noexcept;
 // "repair_chunk:17". What cannot be read has the kind unknown, and the id where there is one.
 [[nodiscard]] std::string toString(const Job& job);
 [[nodiscard]] Job parseJob(std::string_view text) noexcept;
+
+// Thrown by a job that ends early because its program does: the job is given back as it was taken.
+class JobStopped : public Error {
+  public:
+    JobStopped() : Error(ErrorCode::unavailable, "The server is being stopped.") {}
+};
 
 // A job that failed as often as it was allowed to.
 struct DeadJob {

@@ -24,15 +24,18 @@ constexpr std::size_t maxWhatBytes = 500;  // of a failure in the dead list
 constexpr milliseconds longestBackoff{2'000};
 constexpr milliseconds longestTick{250};
 
-// What the scripts share. Each entry of the stream is one job that waits or runs, each member of `delayed` one that
-// waits for its next try, and `known` has the state of both kinds. One script changes all of them at once, so they
-// agree whenever a worker dies. Times are of Redis, so that the workers' clocks do not matter.
+// What the scripts share. Each entry of the two streams is one job that waits or runs, each member of `delayed` one
+// that waits for its next try, and `known` has the state of both kinds. Consumers take from `jobs` first, where the
+// urgent ones are. An entry is named by the number of its stream and its id there. One script changes all of them at
+// once, so they agree whenever a worker dies. Times are of Redis, so that the workers' clocks do not matter.
 constexpr const char* prelude = R"(
-local jobs, known, delayed, dead, order = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local jobs, known, delayed, dead, order, later = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local streams = {jobs, later}
 local group, consumer = ARGV[1], ARGV[2]
 local queued, tries, backoff, lease, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6],
                                             tonumber(ARGV[7])
-local first, second, third, fourth = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local urgent = ARGV[8]
+local first, second, third, fourth = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 
 local function now()
   local time = redis.call('TIME')
@@ -40,7 +43,9 @@ local function now()
 end
 local function enqueue(job, failures)
   redis.call('HSET', known, job, 'waiting')
-  redis.call('XADD', jobs, '*', 'job', job, 'failures', failures)
+  local kind = string.match(job, '^([%l_]+):')
+  local stream = kind and string.find(urgent, ' ' .. kind .. ' ', 1, true) and jobs or later
+  redis.call('XADD', stream, '*', 'job', job, 'failures', failures)
 end
 local function post(job)
   local state = redis.call('HGET', known, job)
@@ -50,13 +55,19 @@ local function post(job)
     redis.call('HSET', known, job, 'again')
   end
 end
+local function find(entry)
+  local number, id = string.match(entry, '^(%d) (.*)$')
+  return streams[tonumber(number)], id
+end
 local function owns(entry)
-  local pending = redis.pcall('XPENDING', jobs, group, entry, entry, 1, consumer)
+  local stream, id = find(entry)
+  local pending = redis.pcall('XPENDING', stream, group, id, id, 1, consumer)
   return not pending.err and #pending > 0
 end
 local function remove(entry)
-  redis.call('XACK', jobs, group, entry)
-  redis.call('XDEL', jobs, entry)
+  local stream, id = find(entry)
+  redis.call('XACK', stream, group, id)
+  redis.call('XDEL', stream, id)
 end
 local function field(fields, name)
   for i = 1, #fields, 2 do
@@ -109,7 +120,7 @@ redis.call('HSET', known, second, 'running')
 return 1
 )";
 
-// Gives an entry back that was not begun. first: the entry, second: its job, third: its failures.
+// Gives an entry back that was not begun, or was broken off. first: the entry, second: its job, third: its failures.
 constexpr const char* releaseScript = R"(
 if not owns(first) then return 0 end
 remove(first)
@@ -144,20 +155,23 @@ return 1
 
 // first: 1 to renew the leases of the entries from the second argument on. How long the queue is.
 constexpr const char* tendScript = R"(
-for i = 9, #ARGV do
-  if owns(ARGV[i]) then redis.call('XCLAIM', jobs, group, consumer, 0, ARGV[i], 'JUSTID') end
+for i = 10, #ARGV do
+  local stream, id = find(ARGV[i])
+  if owns(ARGV[i]) then redis.call('XCLAIM', stream, group, consumer, 0, id, 'JUSTID') end
 end
-local silent = redis.pcall('XPENDING', jobs, group, 'IDLE', lease, '-', '+', 100)
-if silent.err then
-  redis.call('XGROUP', 'CREATE', jobs, group, '0', 'MKSTREAM')
-  silent = {}
-end
-for _, taken in ipairs(silent) do
-  local found = redis.call('XRANGE', jobs, taken[1], taken[1])
-  remove(taken[1])
-  if found[1] then
-    local job, failures = field(found[1][2], 'job'), field(found[1][2], 'failures')
-    fail(job or '', tonumber(failures) or 0, 'its worker went silent', false)
+for number, stream in ipairs(streams) do
+  local silent = redis.pcall('XPENDING', stream, group, 'IDLE', lease, '-', '+', 100)
+  if silent.err then
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    silent = {}
+  end
+  for _, taken in ipairs(silent) do
+    local found = redis.call('XRANGE', stream, taken[1], taken[1])
+    remove(number .. ' ' .. taken[1])
+    if found[1] then
+      local job, failures = field(found[1][2], 'job'), field(found[1][2], 'failures')
+      fail(job or '', tonumber(failures) or 0, 'its worker went silent', false)
+    end
   end
 end
 
@@ -169,26 +183,31 @@ for _, due in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', time, 'LIMIT',
 end
 
 if first == '1' then
-  for _, worker in ipairs(redis.call('XINFO', 'CONSUMERS', jobs, group)) do
-    if field(worker, 'pending') == 0 and field(worker, 'idle') > 3600000 then
-      redis.call('XGROUP', 'DELCONSUMER', jobs, group, field(worker, 'name'))
+  for _, stream in ipairs(streams) do
+    for _, worker in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+      if field(worker, 'pending') == 0 and field(worker, 'idle') > 3600000 then
+        redis.call('XGROUP', 'DELCONSUMER', stream, group, field(worker, 'name'))
+      end
     end
   end
 end
 
 -- Only what came from elsewhere, or what Redis gave up for want of memory, makes these differ.
-if redis.call('HLEN', known) ~= redis.call('XLEN', jobs) + redis.call('ZCARD', delayed) then
-  local states, running = {}, {}
-  for _, taken in ipairs(redis.call('XPENDING', jobs, group, '-', '+', 10000)) do running[taken[1]] = true end
-  for _, item in ipairs(redis.call('XRANGE', jobs, '-', '+')) do
-    local job = field(item[2], 'job') or ''
-    if running[item[1]] then
-      states[job] = redis.call('HGET', known, job) == 'again' and 'again' or 'running'
-    elseif states[job] then
-      redis.call('XDEL', jobs, item[1])
-      if states[job] == 'running' then states[job] = 'again' end
-    else
-      states[job] = 'waiting'
+if redis.call('HLEN', known) ~= redis.call('XLEN', jobs) + redis.call('XLEN', later) + redis.call('ZCARD', delayed) then
+  local states = {}
+  for _, stream in ipairs(streams) do
+    local running = {}
+    for _, taken in ipairs(redis.call('XPENDING', stream, group, '-', '+', 10000)) do running[taken[1]] = true end
+    for _, item in ipairs(redis.call('XRANGE', stream, '-', '+')) do
+      local job = field(item[2], 'job') or ''
+      if running[item[1]] then
+        states[job] = redis.call('HGET', known, job) == 'again' and 'again' or 'running'
+      elseif states[job] then
+        redis.call('XDEL', stream, item[1])
+        if states[job] == 'running' then states[job] = 'again' end
+      else
+        states[job] = 'waiting'
+      end
     end
   end
   for _, member in ipairs(redis.call('ZRANGE', delayed, 0, -1)) do
@@ -249,6 +268,18 @@ DeadJob deadJob(const std::string& job, std::string_view value) {
     return dead;
 }
 
+// As the scripts look for them: " repair_chunk verify_chunk ".
+const std::string& urgentKinds() {
+    static const std::string names = [] {
+        std::string all = " ";
+        for (const JobKind kind : {JobKind::repairChunk, JobKind::rebalanceChunk, JobKind::trimChunk,
+                                   JobKind::verifyChunk, JobKind::removeChunk, JobKind::verifyContent, JobKind::purge})
+            if (isUrgent(kind)) all += std::string(toString(kind)) + ' ';
+        return all;
+    }();
+    return names;
+}
+
 std::string inMs(milliseconds time) { return std::to_string(time.count()); }
 
 }  // namespace
@@ -267,8 +298,8 @@ RedisQueue::RedisQueue(const RedisQueueSettings& settings, std::function<void(co
       onFailure_(std::move(onFailure)),
       onTrouble_(std::move(onTrouble)),
       consumer_(newConsumer()),
-      keys_{settings.prefix + ":jobs", settings.prefix + ":known", settings.prefix + ":delayed",
-            settings.prefix + ":dead", settings.prefix + ":dead_order"},
+      keys_{settings.prefix + ":jobs", settings.prefix + ":known",      settings.prefix + ":delayed",
+            settings.prefix + ":dead", settings.prefix + ":dead_order", settings.prefix + ":later"},
       pool_(settings.address, settings.posting) {
     keeper_ = std::thread([this] { keep(); });
     for (int i = 1; i <= settings_.consumers; ++i) consumers_.emplace_back([this, i] { consume(i); });
@@ -294,8 +325,9 @@ void RedisQueue::stop() {
 RedisQueue::Words RedisQueue::script(const char* body, const Words& arguments) const {
     Words command{"EVAL", std::string(prelude) + body, std::to_string(keys_.size())};
     command.insert(command.end(), keys_.begin(), keys_.end());
-    for (std::string& word : Words{group, consumer_, std::to_string(settings_.queued), std::to_string(settings_.tries),
-                                   inMs(settings_.firstBackoff), inMs(settings_.lease), std::to_string(settings_.dead)})
+    for (std::string& word :
+         Words{group, consumer_, std::to_string(settings_.queued), std::to_string(settings_.tries),
+               inMs(settings_.firstBackoff), inMs(settings_.lease), std::to_string(settings_.dead), urgentKinds()})
         command.push_back(std::move(word));
     command.insert(command.end(), arguments.begin(), arguments.end());
     return command;
@@ -406,29 +438,45 @@ void RedisQueue::consume(int number) {
 }
 
 std::optional<RedisQueue::Taken> RedisQueue::take(RedisConnection& redis) {
-    const RedisReply reply = redis.ask({"XREADGROUP", "GROUP", group, consumer_, "COUNT", "1", "BLOCK",
-                                        inMs(settings_.block), "STREAMS", keys_[0], ">"},
-                                       settings_.block);
+    auto taken = read(redis, {"STREAMS", keys_[0], ">"}, milliseconds(0));
+    if (taken.empty())
+        taken = read(redis, {"BLOCK", inMs(settings_.block), "STREAMS", keys_[0], keys_[5], ">", ">"}, settings_.block);
+    if (taken.empty()) return std::nullopt;
+    // One of each stream at the same moment: this thread does one.
+    for (std::size_t i = 1; i < taken.size(); ++i)
+        finish(redis, releaseScript, {taken[i].entry, taken[i].text, std::to_string(taken[i].failures)});
+    return taken.front();
+}
+
+std::vector<RedisQueue::Taken> RedisQueue::read(RedisConnection& redis, const Words& what, milliseconds wait) {
+    Words command{"XREADGROUP", "GROUP", group, consumer_, "COUNT", "1"};
+    command.insert(command.end(), what.begin(), what.end());
+    const RedisReply reply = redis.ask(command, wait);
     // Redis was emptied, or is new.
     if (reply.isError("NOGROUP") || reply.isError("UNBLOCKED")) {
-        const RedisReply made = redis.ask({"XGROUP", "CREATE", keys_[0], group, "0", "MKSTREAM"});
-        if (made.kind == RedisReply::Kind::error && !made.isError("BUSYGROUP"))
-            throw Error(ErrorCode::unavailable, "A part of the server does not answer. Try again soon.", made.text);
-        return std::nullopt;
+        for (const std::string* stream : {&keys_[0], &keys_[5]}) {
+            const RedisReply made = redis.ask({"XGROUP", "CREATE", *stream, group, "0", "MKSTREAM"});
+            if (made.kind == RedisReply::Kind::error && !made.isError("BUSYGROUP"))
+                throw Error(ErrorCode::unavailable, "A part of the server does not answer. Try again soon.", made.text);
+        }
+        return {};
     }
     if (reply.kind == RedisReply::Kind::error)
         throw Error(ErrorCode::unavailable, "A part of the server does not answer. Try again soon.", reply.text);
-    // [[stream, [[entry, [field, value, ...]]]]]
-    if (reply.items.empty() || reply.items[0].items.size() < 2 || reply.items[0].items[1].items.empty())
-        return std::nullopt;
-    const std::vector<RedisReply>& entry = reply.items[0].items[1].items[0].items;
-    if (entry.size() < 2) return std::nullopt;
-    Taken taken{entry[0].text, {}, 0};
-    const std::vector<RedisReply>& fields = entry[1].items;
-    for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-        if (fields[i].text == "job") taken.text = fields[i + 1].text;
-        std::string_view number = fields[i + 1].text;
-        if (fields[i].text == "failures") taken.failures = static_cast<int>(takeNumber(number));
+    // [[stream, [[entry, [field, value, ...]]]], ...]
+    std::vector<Taken> taken;
+    for (const RedisReply& stream : reply.items) {
+        if (stream.items.size() < 2 || stream.items[1].items.empty()) continue;
+        const std::vector<RedisReply>& entry = stream.items[1].items[0].items;
+        if (entry.size() < 2) continue;
+        Taken one{(stream.items[0].text == keys_[0] ? "1 " : "2 ") + entry[0].text, {}, 0};
+        const std::vector<RedisReply>& fields = entry[1].items;
+        for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+            if (fields[i].text == "job") one.text = fields[i + 1].text;
+            std::string_view number = fields[i + 1].text;
+            if (fields[i].text == "failures") one.failures = static_cast<int>(takeNumber(number));
+        }
+        taken.push_back(std::move(one));
     }
     return taken;
 }
@@ -453,13 +501,20 @@ void RedisQueue::work(RedisConnection& redis, const Taken& taken) {
     };
     setRunning(true);
     std::optional<std::string> failure;
+    bool stopped = false;
     try {
         run_(job);
+    } catch (const JobStopped&) {
+        stopped = true;
     } catch (const std::exception& error) {
         failure = std::string(error.what()).substr(0, maxWhatBytes);
     }
     if (failure) onFailure_(job, failure->c_str(), taken.failures + 1 >= settings_.tries);
     setRunning(false);
+    if (stopped) {
+        finish(redis, releaseScript, {taken.entry, taken.text, failuresText});
+        return pause(settings_.firstBackoff, stopping_);  // it is stopped soon, and takes it no more
+    }
     if (failure) return finish(redis, failedScript, {taken.entry, taken.text, failuresText, *failure});
     finish(redis, doneScript, {taken.entry, taken.text});
 }

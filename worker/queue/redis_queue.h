@@ -1,5 +1,6 @@
-// The queue of a cluster: a Redis Stream with a consumer group, shared by all processes with the same prefix. Redis may
-// be emptied or stopped at any moment: what waited is lost then and posted again by the sweeps.
+// The queue of a cluster: two Redis Streams, of what is urgent and of the rest, with a consumer group each, shared by
+// all processes with the same prefix. Redis may be emptied or stopped at any moment: what waited is lost then and
+// posted again by the sweeps.
 #pragma once
 
 #include <atomic>
@@ -39,8 +40,8 @@ struct RedisQueueSettings {
 
 class RedisQueue final : public JobQueue {
   public:
-    // run does one job; a throw is a failed try. It is called on the queue's threads. The same job runs twice at once
-    // only when Redis lost it meanwhile, or its worker was silent for longer than its lease.
+    // run does one job; a throw is a failed try, unless it is JobStopped. It is called on the queue's threads. The same
+    // job runs twice at once only when Redis lost it meanwhile, or its worker was silent for longer than its lease.
     // onTrouble is called when Redis cannot be used any more, with what is wrong, and with an empty text when it can
     // again; never from two threads at once, and never from post(). It must neither throw nor call the queue.
     RedisQueue(const RedisQueueSettings& settings, std::function<void(const Job&)> run,
@@ -63,7 +64,7 @@ class RedisQueue final : public JobQueue {
 
   private:
     struct Taken {
-        std::string entry;  // the stream's id
+        std::string entry;  // "1 <id>" of the urgent ones' stream, "2 <id>" of the others'
         std::string text;   // the job as it is in Redis
         int failures;
     };
@@ -74,6 +75,8 @@ class RedisQueue final : public JobQueue {
     void keep();
     void tend(RedisConnection& redis, bool renew);
     [[nodiscard]] std::optional<Taken> take(RedisConnection& redis);
+    // At most one of each stream.
+    [[nodiscard]] std::vector<Taken> read(RedisConnection& redis, const Words& what, std::chrono::milliseconds wait);
     void work(RedisConnection& redis, const Taken& taken);
     void finish(RedisConnection& redis, const char* body, const Words& arguments);
     // What thread number thinks of Redis; an empty text: all is well.

@@ -4,7 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "common/process/config.h"
 #include "worker/sweeps/sweep_schedule.h"
@@ -26,7 +30,7 @@ struct Maintenance {
 
     SweepSettings sweeps;
     std::chrono::milliseconds sweepInterval;
-    std::chrono::milliseconds nodesInterval;
+    std::map<std::string, std::chrono::milliseconds, std::less<>> ownIntervals;  // of sweeps that have one, by name
     std::int64_t repairBytesPerS;     // of copies that are missing; 0: no limit
     std::int64_t rebalanceBytesPerS;  // of copies that lie in the wrong place; 0: no limit
     int jobThreads;

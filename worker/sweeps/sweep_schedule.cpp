@@ -18,68 +18,85 @@ constexpr std::chrono::milliseconds goOnAfter{10'000};  // when one pass was not
 
 std::int64_t microseconds(std::chrono::milliseconds time) { return time.count() * 1000; }
 
-// Keeps a lease while a sweep runs.
-class LeaseKeeper {
-  public:
-    LeaseKeeper(const SweepLeases& leases, std::string_view name)
-        : thread_([&leases, name = std::string(name)](const std::stop_token& stop) {
-              std::mutex mutex;
-              std::condition_variable_any wake;
-              std::unique_lock lock(mutex);
-              while (!wake.wait_for(lock, stop, leases.lease / 3, [] { return false; }) && !stop.stop_requested()) {
-                  try {
-                      leases.nodes.renewSweep(name, leases.holder, microseconds(leases.lease));
-                  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the next renewal may come in time
-                  }
-              }
-          }) {}
+}  // namespace
 
-  private:
-    std::jthread thread_;
-};
+SweepLeases::SweepLeases(catalog::Nodes& nodes, std::string holder, std::chrono::milliseconds lease)
+    : nodes_(nodes), holder_(std::move(holder)), lease_(lease) {}
 
-SweepReport runAndRecord(Sweeps& sweeps, const SweepLeases& leases, std::string_view name) {
-    catalog::SweepRun run{.name = std::string(name), .holder = leases.holder};
-    const auto record = [&] {
-        try {
-            leases.nodes.endSweep(run);
-        } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the lease ends by itself
-        }
+bool SweepLeases::begin(std::string_view name, std::optional<std::chrono::milliseconds> ifDue) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!running_.emplace(name).second) return false;
+    }
+    bool begun = false;
+    const auto forget = [&] {
+        const std::lock_guard lock(mutex_);
+        running_.erase(running_.find(name));
     };
+    try {
+        begun = nodes_.beginSweep(name, holder_, microseconds(lease_),
+                                  ifDue ? std::optional(microseconds(*ifDue)) : std::nullopt);
+    } catch (...) {
+        forget();
+        throw;
+    }
+    if (!begun) forget();
+    return begun;
+}
+
+SweepReport SweepLeases::run(Sweeps& sweeps, std::string_view name) {
+    catalog::SweepRun run{.name = std::string(name), .holder = holder_};
     try {
         SweepReport report;
         {
-            const LeaseKeeper keeper(leases, name);
+            const std::jthread keeper([&](const std::stop_token& stop) {
+                std::mutex mutex;
+                std::condition_variable_any wake;
+                std::unique_lock lock(mutex);
+                while (!wake.wait_for(lock, stop, lease_ / 3, [] { return false; }) && !stop.stop_requested()) {
+                    try {
+                        nodes_.renewSweep(name, holder_, microseconds(lease_));
+                    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the next renewal may come in time
+                    }
+                }
+            });
             report = sweeps.run(name).value_or(SweepReport{});
         }
         run.examined = report.examined;
         run.changed = report.changed;
         run.note = report.note;
-        record();
+        end(std::move(run));
         return report;
     } catch (const std::exception& error) {
         run.error = error.what();
-        record();
+        end(std::move(run));
         throw;
     }
 }
 
-}  // namespace
+void SweepLeases::end(catalog::SweepRun run) noexcept {
+    try {
+        nodes_.endSweep(run);
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the lease ends by itself, or is taken anew here
+    }
+    const std::lock_guard lock(mutex_);
+    running_.erase(run.name);
+}
 
-std::optional<SweepReport> runLeased(Sweeps& sweeps, const SweepLeases& leases, std::string_view name,
+std::optional<SweepReport> runLeased(Sweeps& sweeps, SweepLeases& leases, std::string_view name,
                                      std::chrono::milliseconds patience) {
     const auto names = Sweeps::names();
     if (std::ranges::find(names, name) == names.end()) return std::nullopt;
     const auto deadline = Steady::now() + patience;
-    while (!leases.nodes.beginSweep(name, leases.holder, microseconds(leases.lease), std::nullopt)) {
+    while (!leases.begin(name, std::nullopt)) {
         if (Steady::now() >= deadline)
             throw Error(ErrorCode::conflict, "This sweep is running already. Look at /admin/sweeps for its result.");
         std::this_thread::sleep_for(askAgainAfter);
     }
-    return runAndRecord(sweeps, leases, name);
+    return leases.run(sweeps, name);
 }
 
-SweepSchedule::SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, const SweepLeases* leases,
+SweepSchedule::SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases,
                              std::function<void(const Run&)> onRun)
     : sweeps_(sweeps), entries_(std::move(entries)), leases_(leases), onRun_(std::move(onRun)), thread_([this] {
           work();
@@ -117,9 +134,8 @@ bool SweepSchedule::runDue(const Entry& entry, bool atOnce) {
         if (leases_ == nullptr) return tell(runNow(entry.name).value_or(SweepReport{}), "");
         // Another process may have run it meanwhile; a little less than the interval, so that clocks do not make a pass
         // wait for the next one.
-        const auto ifDueUs = atOnce ? std::nullopt : std::optional(microseconds(interval) * 9 / 10);
-        if (leases_->nodes.beginSweep(entry.name, leases_->holder, microseconds(leases_->lease), ifDueUs))
-            return tell(runAndRecord(sweeps_, *leases_, entry.name), "");
+        const auto ifDue = atOnce ? std::nullopt : std::optional(interval * 9 / 10);
+        if (leases_->begin(entry.name, ifDue)) return tell(leases_->run(sweeps_, entry.name), "");
         return false;
     } catch (const std::exception& error) {
         return tell({}, error.what());

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -16,16 +17,31 @@
 
 namespace chunkvault::worker {
 
-// Who runs which sweep, for several processes on one catalog. Threads as catalog::Nodes.
-struct SweepLeases {
-    catalog::Nodes& nodes;
-    std::string holder;  // of this process: unlike any other's
-    std::chrono::milliseconds lease{30'000};
+// Who runs which sweep, for several processes on one catalog. Thread-safe.
+class SweepLeases {
+  public:
+    // nodes must outlive this. holder: of this process, unlike any other's.
+    SweepLeases(catalog::Nodes& nodes, std::string holder, std::chrono::milliseconds lease = std::chrono::seconds(30));
+
+    // False while it runs already, here or in another process, or when it began anywhere less than ifDue ago. A lease
+    // of this process that could not be ended is taken anew at once.
+    [[nodiscard]] bool begin(std::string_view name, std::optional<std::chrono::milliseconds> ifDue);
+    // Runs a sweep that was begun, on the caller's thread, and renews its lease meanwhile; records and ends it.
+    [[nodiscard]] SweepReport run(Sweeps& sweeps, std::string_view name);
+
+  private:
+    void end(catalog::SweepRun run) noexcept;
+
+    catalog::Nodes& nodes_;
+    const std::string holder_;
+    const std::chrono::milliseconds lease_;
+    std::mutex mutex_;
+    std::set<std::string, std::less<>> running_;  // here
 };
 
-// Runs one sweep now on the caller's thread; nullopt when there is none of this name. With leases: renewed while it
-// runs; waits up to patience for another process that runs it, then throws Error conflict. The run is recorded.
-[[nodiscard]] std::optional<SweepReport> runLeased(Sweeps& sweeps, const SweepLeases& leases, std::string_view name,
+// Runs one sweep now on the caller's thread; nullopt when there is none of this name. Waits up to patience for whoever
+// runs it already, then throws Error conflict.
+[[nodiscard]] std::optional<SweepReport> runLeased(Sweeps& sweeps, SweepLeases& leases, std::string_view name,
                                                    std::chrono::milliseconds patience);
 
 // A thread that runs a few sweeps, one after the other.
@@ -42,7 +58,7 @@ class SweepSchedule {
         std::chrono::microseconds time;
     };
     // leases: nullptr when this process is the only one. onRun is told of every run here.
-    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, const SweepLeases* leases,
+    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases,
                   std::function<void(const Run&)> onRun);
     ~SweepSchedule();  // waits for the sweep that runs
 
@@ -57,7 +73,7 @@ class SweepSchedule {
 
     Sweeps& sweeps_;
     const std::vector<Entry> entries_;
-    const SweepLeases* const leases_;
+    SweepLeases* const leases_;
     const std::function<void(const Run&)> onRun_;
     std::map<const Entry*, bool> more_;  // what the last run here said; of thread_ alone
     std::mutex running_;                 // one sweep at a time

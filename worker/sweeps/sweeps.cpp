@@ -16,6 +16,7 @@ constexpr int rowsAtOnce = 1000;
 constexpr int scrubbedAtOnce = 100;
 constexpr int voidCopiesAtOnce = 10'000;
 constexpr int expiredStepsAtMost = 100;
+constexpr Timestamp countedForUs = hourUs;     // between two passes; what was counted longer ago is counted anew
 constexpr std::size_t orphansAtMost = 50'000;  // that a pass takes; the next goes on
 
 bool isCalm(const std::vector<catalog::Store>& stores) {
@@ -126,7 +127,9 @@ SweepReport Sweeps::underReplicated() {
         const auto window = catalog_.chunks.underReplicatedAfter(after, rowsAtOnce);
         report.examined += window.examined;
         for (const catalog::ChunkAudit& chunk : window.chunks) {
-            if (!lacksCopies(countCopies(chunk.good, stores), wanted) && chunk.bad.empty()) continue;
+            const bool lacks = lacksCopies(countCopies(chunk.good, stores), wanted);
+            if (!lacks && chunk.bad.empty()) continue;
+            if (lacks && cannotBeHelped(chunk, stores, report)) continue;
             queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
             ++report.changed;
         }
@@ -144,31 +147,62 @@ SweepReport Sweeps::underReplicated() {
     }
 }
 
+// Posting a repair again and again would change nothing; when stores come back or get room, a later pass posts it.
+bool Sweeps::cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
+                            SweepReport& report) {
+    if (chunk.good.empty() && chunk.bad.empty()) {
+        report.note = "there are chunks without a copy on any storage node that can be asked: see /admin/storage";
+        return true;
+    }
+    const bool mayBeWhole = std::ranges::any_of(chunk.bad, [&](catalog::StoreRow bad) {
+        const LiveStore* const store = storeOf(stores, bad);
+        return store != nullptr && store->answers;
+    });
+    if (mayBeWhole || hasTarget(chunk.id, chunk.good, stores)) return false;
+    if (report.note.empty())
+        report.note = "no storage node is left that could take the copies that are missing: start or add one";
+    return true;
+}
+
 SweepReport Sweeps::drain() {
     SweepReport report;
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     for (const catalog::Store& store : catalog_.chunks.stores(false)) {
         if (store.state != catalog::StoreState::draining) continue;
-        bool empty = true;
-        catalog::ChunkRow after{0};
-        for (auto chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce); !chunks.empty();
-             chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce)) {
+        if (catalog_.chunks.auditOf(store.row, catalog::ChunkRow{0}, 1).empty()) {
+            catalog_.nodes.drained(store.row);
+            continue;
+        }
+        report.more = true;
+        catalog::ChunkRow after = drainedTo(store.row);
+        for (bool goOn = true; goOn;) {
             throwIfStopped(stop_);
-            empty = false;
+            const auto chunks = catalog_.chunks.auditOf(store.row, after, rowsAtOnce);
             for (const catalog::ChunkAudit& chunk : chunks) {
                 ++report.examined;
                 const bool lacks = countCopies(chunk.good, stores).wanted < wanted;
+                if (lacks && cannotBeHelped(chunk, stores, report)) continue;
                 queue_.post({lacks ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
                 ++report.changed;
             }
-            after = chunks.back().row;
-            if (report.changed >= settings_.postAtMost) break;
+            const bool atEnd = chunks.size() < rowsAtOnce;
+            after = atEnd ? catalog::ChunkRow{0} : chunks.back().row;
+            goOn = !atEnd && report.changed < settings_.postAtMost && report.examined < settings_.examineAtMost;
         }
-        if (empty) catalog_.nodes.drained(store.row);
-        else report.more = true;
+        setDrainedTo(store.row, after);
     }
     return report;
+}
+
+catalog::ChunkRow Sweeps::drainedTo(catalog::StoreRow store) {
+    const std::lock_guard lock(drainMutex_);
+    return drainAt_[store];
+}
+
+void Sweeps::setDrainedTo(catalog::StoreRow store, catalog::ChunkRow after) {
+    const std::lock_guard lock(drainMutex_);
+    drainAt_[store] = after;
 }
 
 SweepReport Sweeps::surplus() {
@@ -203,13 +237,12 @@ SweepReport Sweeps::rebalance() {
     });
 }
 
-std::int64_t Sweeps::mayCollect() {
-    return std::max(settings_.collectAlways,
-                    static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(catalog_.chunks.count())));
-}
-
-// Holds collection and says why, when more would go than a healthy vault loses.
-std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char* what) {
+// Holds collection and says why, when more would go than a healthy vault loses. chunks is asked for their number only
+// when it matters.
+std::string Sweeps::holdAbove(std::int64_t count, const std::function<std::int64_t()>& chunks, const char* what) {
+    if (count <= settings_.collectAlways) return {};
+    const auto most = std::max(settings_.collectAlways,
+                               static_cast<std::int64_t>(settings_.collectAtMost * static_cast<double>(chunks())));
     if (count <= most || catalog_.nodes.collectionAllowed()) return {};
     const std::string reason = "more than " + std::to_string(most) + ' ' + what +
                                ". If that is right (a large account was deleted, say), allow it.";
@@ -217,30 +250,48 @@ std::string Sweeps::holdAbove(std::int64_t count, std::int64_t most, const char*
     return "stopped, and nothing was removed: " + reason;
 }
 
+// Two walks over all chunks, in as many passes as it takes: one that counts how many would go, and, if that is no more
+// than a healthy vault loses, one that has them removed.
 SweepReport Sweeps::unreferenced() {
-    if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
-    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
-    SweepReport report;
-    const Timestamp before = clock_() - settings_.unreferencedUs;
-    const std::int64_t most = mayCollect();
-    report.note =
-        holdAbove(catalog_.chunks.countUnreferenced(before, most + 1), most, "chunks are referred to by nothing");
-    if (!report.note.empty()) return report;
-    catalog::ChunkRow after{0};
-    for (auto chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce); !chunks.empty();
-         chunks = catalog_.chunks.unreferenced(before, after, rowsAtOnce)) {
-        throwIfStopped(stop_);
-        if (report.note = held(); !report.note.empty()) return report;
-        for (const catalog::ChunkAudit& chunk : chunks) {
-            ++report.examined;
-            queue_.post({JobKind::removeChunk, catalog::valueOf(chunk.row)});
-            ++report.changed;
-        }
-        after = chunks.back().row;
-        report.more = report.changed >= settings_.postAtMost;
-        if (report.more) break;
+    const std::lock_guard lock(collectionMutex_);
+    std::string why = held();
+    if (why.empty()) why = wrongClock();
+    if (!why.empty()) {
+        collection_ = {};
+        return {.note = std::move(why)};
     }
-    return report;
+    SweepReport report;
+    const Timestamp now = clock_(), before = now - settings_.unreferencedUs;
+    if (now - std::exchange(collection_.passedAt, now) > countedForUs) collection_ = {.passedAt = now};
+    for (;;) {
+        throwIfStopped(stop_);
+        const auto window = catalog_.chunks.unreferencedAfter(before, collection_.after, rowsAtOnce);
+        report.examined += window.examined;
+        collection_.after = window.last;
+        if (collection_.counted) {
+            if (report.note = held(); !report.note.empty()) {
+                collection_ = {};
+                return report;
+            }
+            for (const catalog::ChunkRow chunk : window.chunks)
+                queue_.post({JobKind::removeChunk, catalog::valueOf(chunk)});
+            report.changed += static_cast<std::int64_t>(window.chunks.size());
+        } else {
+            collection_.examined += window.examined;
+            collection_.found += static_cast<std::int64_t>(window.chunks.size());
+            collection_.fresh += window.fresh;
+        }
+        if (window.examined == 0) {
+            const Collection done = std::exchange(collection_, {.passedAt = now});
+            if (done.counted || done.found == 0) return report;
+            report.note = holdAbove(
+                done.fresh, [&] { return done.examined; }, "chunks are referred to by nothing");
+            if (!report.note.empty()) return report;
+            collection_.counted = true;
+        }
+        report.more = report.changed >= settings_.postAtMost || report.examined >= settings_.examineAtMost;
+        if (report.more) return report;
+    }
 }
 
 SweepReport Sweeps::orphans() {
@@ -248,12 +299,10 @@ SweepReport Sweeps::orphans() {
     if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
     const auto stores = stores_();
-    const std::int64_t most = mayCollect();
-    const Timestamp before = clock_() - settings_.unreferencedUs;
     for (const LiveStore& live : stores) {
         if (!live.answers) continue;
         try {
-            orphansOf(live, stores, before, most, report);
+            orphansOf(live, stores, report);
         } catch (const Error& error) {
             if (stop_.stop_requested()) throw;
             report.note = error.what();  // the other stores have nothing to do with it
@@ -262,27 +311,23 @@ SweepReport Sweeps::orphans() {
     return report;
 }
 
-void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
-                       SweepReport& report) {
+void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report) {
     std::vector<KeptChunk> orphans;
     for (int byte = 0; byte < 256 && orphans.size() <= orphansAtMost; ++byte) {
-        throwIfStopped(stop_);
-        const auto kept = live.store->list(static_cast<std::uint8_t>(byte), before);
-        std::vector<ChunkId> ids;
-        ids.reserve(kept.size());
-        for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
-        std::unordered_map<ChunkId, catalog::ChunkAudit> known;
-        for (auto& audit : catalog_.chunks.auditHashes(ids)) known.emplace(audit.id, std::move(audit));
-        const auto removing = catalog_.chunks.removing(ids);
-        for (const KeptChunk& chunk : kept) {
-            ++report.examined;
-            if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
-            const auto found = known.find(chunk.id);
-            if (found == known.end() || !adopt(live, stores, chunk, found->second)) orphans.push_back(chunk);
+        std::optional<ChunkId> after;
+        for (bool more = true; more;) {
+            throwIfStopped(stop_);
+            const KeptPage kept =
+                live.store->list(static_cast<std::uint8_t>(byte), settings_.unreferencedUs, after, maxKeptPage);
+            unknownOf(kept.chunks, live, stores, orphans);
+            report.examined += static_cast<std::int64_t>(kept.chunks.size());
+            more = kept.more;
+            if (more) after = kept.chunks.back().id;
         }
     }
-    if (std::string note =
-            holdAbove(static_cast<std::int64_t>(orphans.size()), most, "files on one store are unknown to the catalog");
+    if (std::string note = holdAbove(
+            static_cast<std::int64_t>(orphans.size()), [&] { return catalog_.chunks.count(); },
+            "files on one store are unknown to the catalog");
         !note.empty()) {
         report.note = std::move(note);
         return;
@@ -293,7 +338,22 @@ void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stor
             report.note = std::move(why);
             return;
         }
-        if (live.store->removeOrphan(chunk.id, chunk.generation, before)) ++report.changed;
+        if (live.store->removeOrphan(chunk)) ++report.changed;
+    }
+}
+
+void Sweeps::unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                       std::vector<KeptChunk>& unknown) {
+    std::vector<ChunkId> ids;
+    ids.reserve(kept.size());
+    for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
+    std::unordered_map<ChunkId, catalog::ChunkAudit> known;
+    for (auto& audit : catalog_.chunks.auditHashes(ids)) known.emplace(audit.id, std::move(audit));
+    const auto removing = catalog_.chunks.removing(ids);
+    for (const KeptChunk& chunk : kept) {
+        if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
+        const auto found = known.find(chunk.id);
+        if (found == known.end() || !adopt(live, stores, chunk, found->second)) unknown.push_back(chunk);
     }
 }
 
@@ -397,27 +457,76 @@ SweepReport Sweeps::contents() {
     return report;
 }
 
-SweepReport Sweeps::expired() {
+// Repeats step, which says how many rows it took away, until there are none or the pass is long enough.
+void Sweeps::drainRows(SweepReport& report, const std::function<int()>& step) {
+    for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
+        throwIfStopped(stop_);
+        const int done = step();
+        report.examined += done;
+        report.changed += done;
+        if (done == 0) return;
+    }
+    report.more = true;
+}
+
+// Shows the rows behind the cursor window by window; the next pass goes on behind them.
+template <typename Id>
+void Sweeps::walkWindows(SweepReport& report, Cursor& cursor,
+                         const std::function<catalog::SweptWindow<Id>(Id after)>& window) {
+    for (Id after{cursor.get()}; report.examined < settings_.examineAtMost;) {
+        throwIfStopped(stop_);
+        const auto swept = window(after);
+        report.examined += swept.examined;
+        report.changed += swept.changed;
+        after = swept.examined == 0 ? Id{} : swept.last;
+        cursor.set(catalog::valueOf(after));
+        if (swept.examined == 0) return;
+    }
+    report.more = true;
+}
+
+SweepReport Sweeps::uploads() {
     if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
-    const auto drainSteps = [&](auto&& step) {
-        for (int steps = 0; steps < expiredStepsAtMost; ++steps) {
-            throwIfStopped(stop_);
-            const int done = step();
-            report.changed += done;
-            if (done == 0) return;
-        }
-        report.more = true;
-    };
-    drainSteps([&] { return catalog_.uploads.expire(rowsAtOnce); });
-    drainSteps([&] { return catalog_.tree.expireTrash(clock_() - settings_.trashDays * dayUs, rowsAtOnce); });
-    drainSteps([&] { return catalog_.tree.purgeStep(rowsAtOnce); });
-    drainSteps([&] { return catalog_.accounts.finishDeleted(); });
-    drainSteps([&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
-    drainSteps([&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
-    drainSteps([&] { return catalog_.shares.expireTickets(rowsAtOnce); });
-    drainSteps([&] { return catalog_.nodes.forgetVoidCopies(voidCopiesAtOnce); });
-    report.examined = report.changed;
+    drainRows(report, [&] { return catalog_.uploads.expire(rowsAtOnce); });
+    return report;
+}
+
+SweepReport Sweeps::shares() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
+    SweepReport report;
+    drainRows(report, [&] { return catalog_.shares.expireTickets(rowsAtOnce); });
+    const Timestamp before = clock_() - settings_.shareDays * dayUs;
+    walkWindows<catalog::ShareId>(
+        report, sharesAt_, [&](catalog::ShareId after) { return catalog_.shares.expire(before, after, rowsAtOnce); });
+    return report;
+}
+
+SweepReport Sweeps::trash() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
+    SweepReport report;
+    const Timestamp before = clock_() - settings_.trashDays * dayUs;
+    drainRows(report, [&] { return catalog_.tree.expireTrash(before, rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.tree.purgeStep(rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.accounts.finishDeleted(); });
+    drainRows(report, [&] { return catalog_.nodes.forgetVoidCopies(voidCopiesAtOnce); });
+    return report;
+}
+
+SweepReport Sweeps::versions() {
+    SweepReport report;
+    if (settings_.versionsKeep == 0) return report;
+    walkWindows<catalog::FileId>(report, versionsAt_, [&](catalog::FileId after) {
+        return catalog_.tree.trimVersions(settings_.versionsKeep, after, rowsAtOnce);
+    });
+    return report;
+}
+
+SweepReport Sweeps::sessions() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
+    SweepReport report;
+    drainRows(report, [&] { return catalog_.accounts.expireSessions(rowsAtOnce); });
+    drainRows(report, [&] { return catalog_.accounts.expireAttempts(rowsAtOnce); });
     return report;
 }
 
@@ -431,7 +540,7 @@ SweepReport Sweeps::storeTrash() {
             break;
         }
         try {
-            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(clock_() - settings_.gcGraceUs).files);
+            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(settings_.gcGraceUs).files);
         } catch (const Error& error) {
             report.note = error.what();
         }
@@ -456,7 +565,11 @@ constexpr Named all[] = {
     {"orphans", &Sweeps::orphans},
     {"scrub", &Sweeps::scrub},
     {"contents", &Sweeps::contents},
-    {"expired", &Sweeps::expired},
+    {"uploads", &Sweeps::uploads},
+    {"shares", &Sweeps::shares},
+    {"trash", &Sweeps::trash},
+    {"versions", &Sweeps::versions},
+    {"sessions", &Sweeps::sessions},
     {"store_trash", &Sweeps::storeTrash},
 };
 

@@ -34,10 +34,12 @@ struct SweepSettings {
     std::int64_t gcGraceUs = 7 * dayUs;    // how long removed files stay in a store's trash
     std::int64_t unreferencedUs = hourUs;  // how old a chunk that nothing refers to must be
     int trashDays = 30;
-    double collectAtMost = 0.05;                   // of all chunks; more wait for an administrator's yes
-    std::int64_t collectAlways = 1000;             // so many may go whatever the share
-    std::int64_t postAtMost = 5000;                // jobs that one pass posts; the next goes on behind them
-    std::int64_t examineAtMost = 50000;            // chunks that a pass which looks at all of them looks at
+    int shareDays = 30;                  // that a link is kept after it was revoked, has expired or was used up
+    int versionsKeep = 0;                // of each file; 0: the sweep takes none away
+    double collectAtMost = 0.05;         // of all chunks; more wait for an administrator's yes
+    std::int64_t collectAlways = 1000;   // so many may go whatever the share
+    std::int64_t postAtMost = 5000;      // jobs that one pass posts; the next goes on behind them
+    std::int64_t examineAtMost = 50000;  // chunks that a pass which looks at all of them looks at
     std::chrono::milliseconds passAtMost{60'000};  // of a scrub
     catalog::NodeTimes nodes;
 };
@@ -61,7 +63,11 @@ class Sweeps {
     SweepReport orphans();     // files on the stores without a row: adopted where wanted, else to the store's trash
     SweepReport scrub();       // replicas not verified within scrubDays: has them read
     SweepReport contents();    // whole hashes only claimed: posts verifications
-    SweepReport expired();     // uploads, sessions, tickets, attempts, trash, purged rows, deleted users, void copies
+    SweepReport uploads();     // those that have expired
+    SweepReport shares();      // links that have been over for shareDays; tickets that have expired
+    SweepReport trash();       // what lay in the trash for trashDays; rows of what was deleted for good, or is void
+    SweepReport versions();    // more of a file than versionsKeep
+    SweepReport sessions();    // those that have expired, and counted attempts
     SweepReport storeTrash();  // removed files beyond their grace
 
     // Whether the sweep of this name has something to do before it is due: under_replicated, since a pass of nodes here
@@ -88,13 +94,22 @@ class Sweeps {
     [[nodiscard]] std::string held();
     // The same for what is deleted for its age.
     [[nodiscard]] std::string wrongClock();
-    [[nodiscard]] std::int64_t mayCollect();
-    [[nodiscard]] std::string holdAbove(std::int64_t count, std::int64_t most, const char* what);
+    [[nodiscard]] std::string holdAbove(std::int64_t count, const std::function<std::int64_t()>& chunks,
+                                        const char* what);
+    [[nodiscard]] catalog::ChunkRow drainedTo(catalog::StoreRow store);
+    void setDrainedTo(catalog::StoreRow store, catalog::ChunkRow after);
     template <typename Look>
     SweepReport walk(Cursor& cursor, Look&& look);
+    void drainRows(SweepReport& report, const std::function<int()>& step);
+    template <typename Id>
+    void walkWindows(SweepReport& report, Cursor& cursor,
+                     const std::function<catalog::SweptWindow<Id>(Id after)>& window);
+    [[nodiscard]] static bool cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
+                                             SweepReport& report);
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
-    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, Timestamp before, std::int64_t most,
-                   SweepReport& report);
+    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report);
+    void unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                   std::vector<KeptChunk>& unknown);
     [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
                              const catalog::ChunkAudit& chunk);
 
@@ -105,9 +120,19 @@ class Sweeps {
     const Clock clock_;
     const std::stop_token stop_;
     const ClockFault clockFault_;
-    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_;
+    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_;
     std::atomic<bool> repairsWanted_ = false;
     std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
+    std::mutex drainMutex_;
+    std::map<catalog::StoreRow, catalog::ChunkRow> drainAt_;  // where the next pass over a draining store goes on
+    struct Collection {
+        bool counted = false;  // how many would go is known, and it is no more than may go
+        catalog::ChunkRow after{};
+        std::int64_t examined = 0, found = 0, fresh = 0;  // by the walk that counts
+        Timestamp passedAt = 0;                           // of the last pass
+    };
+    std::mutex collectionMutex_;
+    Collection collection_;
     std::mutex seenMutex_;
     std::map<catalog::StoreRow, std::string> seenNodes_;  // their stores and states at the last look
 };
