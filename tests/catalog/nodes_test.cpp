@@ -37,6 +37,15 @@ class NodesTest : public VaultTest {
         nodes.reached(row);
         return row;
     }
+    // The node says that its disk cannot be used. What it reports with the next one.
+    NodeReport replacedDiskOf(const std::string& node) {
+        NodeReport report = reportOf(node);
+        report.problem = "its disk failed";
+        (void)nodes.report(report);
+        report.problem.clear();
+        report.storeId = "of the new disk";
+        return report;
+    }
     [[nodiscard]] StoreState stateOf(const std::string& node) { return nodes.find(node)->state; }
     // As if what was recorded had been recorded so much earlier.
     void elapse(std::int64_t us) {
@@ -222,7 +231,7 @@ TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
     NodeReport report = reportOf("n");
     report.problem = "its disk failed";
     (void)nodes.report(report);
-    EXPECT_EQ(nodes.find("n")->replicas, 1);
+    EXPECT_EQ(nodes.find("n")->replicas, 3);
     report.problem.clear();
     report.storeId = "of the new disk";
     const NodeVerdict verdict = nodes.report(report);
@@ -240,6 +249,8 @@ TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
     EXPECT_EQ(nodes.forgetVoidCopies(2), 0);
     EXPECT_EQ(number("SELECT COUNT(*) FROM replicas"), 9);
 
+    report.problem = "it was stopped";
+    (void)nodes.report(report);
     EXPECT_EQ(beat("n").state, StoreState::joining) << "and the old disk is new when it comes back";
     EXPECT_EQ(nodes.find("n")->replicas, 0);
 }
@@ -249,9 +260,7 @@ TEST_P(NodesTest, ACopyThatWasPutOnADiskCountsForThatDiskOnly) {
     const User alice = makeUser("alice");
     const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "f", "x"));
     const PinnedChunk pinned = uploads.pin(upload.id, cut("x")[0]);
-    NodeReport report = reportOf("n");
-    report.storeId = "of the new disk";
-    const StoreRow now = nodes.report(report).row;
+    const StoreRow now = nodes.report(replacedDiskOf("n")).row;
     nodes.reached(now);
     // The puts were answered before; they are recorded after.
     uploads.stored(upload.id, {0, pinned.row, pinned.generation, stores});
@@ -265,11 +274,9 @@ TEST_P(NodesTest, ACopyThatWasPutOnADiskCountsForThatDiskOnly) {
 
 TEST_P(NodesTest, ANodeIsDrainedWhateverDiskItHas) {
     nodes.drain(join("n"));
-    const Timestamp began = time.now();
-    time.advance(secondUs);
-    NodeReport report = reportOf("n");
-    report.storeId = "of the new disk";
-    nodes.reached(nodes.report(report).row);
+    const auto began = nodes.find("n")->drainStartedAt;
+    ASSERT_TRUE(began);
+    nodes.reached(nodes.report(replacedDiskOf("n")).row);
     EXPECT_EQ(stateOf("n"), StoreState::draining);
     EXPECT_EQ(nodes.find("n")->drainStartedAt, began);
 }
