@@ -147,7 +147,7 @@ class ReplicatedChunkStore::Choice {
         std::vector<const Member*> stuck;
         for (const Member& member : members) {
             if (!member.replica.acceptsNewChunks) {
-                anyFull_ = true;
+                anyFull_ = anyFull_ || member.replica.answers;
                 continue;
             }
             if (member.writes->stuck()) stuck.push_back(&member);
