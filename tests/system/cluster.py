@@ -231,7 +231,16 @@ class Cluster:
         def whole():
             storage = admin.get("/admin/storage").json()
             return storage["under_replicated"] == 0 and admin.get("/admin/jobs").json()["length"] == 0
-        self.until(whole, "three copies of everything", deadline_s)
+        try:
+            self.until(whole, "three copies of everything", deadline_s)
+        except AssertionError as late:
+            short = self.postgres.sql(
+                "SELECT k.id, encode(k.hash, 'hex'), k.state, k.generation, string_agg(s.node_id || ' ' || s.state || ' '"
+                " || r.state, ', ' ORDER BY s.node_id) FROM chunks k LEFT JOIN replicas r ON r.chunk_id = k.id"
+                " LEFT JOIN stores s ON s.id = r.store_id GROUP BY k.id"
+                " HAVING SUM(CASE WHEN r.state = 'good' AND s.state = 'up' THEN 1 ELSE 0 END) < 3 ORDER BY k.id LIMIT 10")
+            raise AssertionError(f"{late}; {admin.get('/admin/storage').json()}; {admin.get('/admin/jobs').json()};"
+                                 f" chunks:\n{short}") from None
 
     def sweep(self, name, server=0):
         return self.admin(server).post(f"/admin/sweeps/{name}").json()
