@@ -162,8 +162,8 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
         " problem, reached, state_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $8)"
         " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone,"
         " endpoint = excluded.endpoint, state = excluded.state, capacity_bytes = excluded.capacity_bytes,"
-        " free_bytes = excluded.free_bytes, mounted = excluded.mounted, problem = excluded.problem,"
-        " reached = excluded.reached,"
+        " free_bytes = excluded.free_bytes, problem = excluded.problem, reached = excluded.reached,"
+        " mounted = CASE WHEN excluded.problem = '' THEN excluded.mounted ELSE stores.mounted END,"
         " last_seen_at = CASE WHEN excluded.problem = '' THEN excluded.last_seen_at ELSE stores.last_seen_at END,"
         " state_since = CASE WHEN stores.state = excluded.state THEN stores.state_since ELSE excluded.state_since END"
         " RETURNING id",

@@ -157,7 +157,7 @@ class ReplicatedChunkStore::Choice {
         const TimePoint now = SteadyClock::now();
         for (const Member& member : members) {
             if (!member.replica.acceptsNewChunks) {
-                anyFull_ = true;
+                anyFull_ = anyFull_ || member.replica.answers;
                 continue;
             }
             if (member.writes->stuck()) stuck.push_back(&member);

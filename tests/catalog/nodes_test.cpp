@@ -293,6 +293,13 @@ TEST_P(NodesTest, AnUnmountedDiskIsNotTakenForAnEmptyOne) {
     nodes.requireMayFormat("new", false);
     EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);
 
+    NodeReport pulledOut = report;
+    pulledOut.mounted = false;
+    pulledOut.problem = "the store folder has lost its vault.json";
+    (void)nodes.report(pulledOut);
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict)
+        << "what a node says whose disk was taken away while it ran";
+
     NodeReport bare = reportOf("n");
     bare.storeId = "of the folder below";
     try {

@@ -144,6 +144,17 @@ TEST_F(ReplicatedChunkStoreTest, PutsNoNewChunksWhereTheyAreNotAccepted) {
     EXPECT_THAT(replicated_->put(chunkOf("there already"), 1, std::vector<StoreRow>{one}), testing::Contains(one));
 }
 
+TEST_F(ReplicatedChunkStoreTest, SaysThatTheStorageIsFullOnlyWhenAStoreThatAnswersTakesNothing) {
+    start(3);
+    auto replicas = this->replicas();
+    replicas[0].acceptsNewChunks = replicas[1].acceptsNewChunks = false;
+    replicated_->setReplicas(replicas);
+    EXPECT_EQ(codeOf([&] { replicated_->put(chunkOf("full"), 1); }), ErrorCode::storageFull);
+    replicas[0].answers = replicas[1].answers = false;
+    replicated_->setReplicas(replicas);
+    EXPECT_EQ(codeOf([&] { replicated_->put(chunkOf("silent"), 1); }), ErrorCode::unavailable);
+}
+
 TEST_F(ReplicatedChunkStoreTest, DoesNotLetAHangingStoreHoldAnUploadOrItsMemory) {
     limits_.stragglerWait = milliseconds(50);
     limits_.bytesInFlightPerStore = 2048;

@@ -1,7 +1,11 @@
-"""The proxy of the resume tests counts and cuts to the byte."""
+"""The proxy of the resume tests counts and cuts to the byte, delays, and tells processes apart."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 from proxy import DOWN, UP, Proxy
@@ -102,3 +106,54 @@ def test_a_stall_holds_the_bytes_back(proxy):
         proxy.open()
         connection.settimeout(10)
         assert connection.recv(1) == b"a"
+
+
+def test_a_slow_line_holds_each_piece_up(proxy):
+    with connect(proxy) as connection:
+        proxy.slow(0.1)
+        begin = time.monotonic()
+        connection.sendall(b"a")
+        assert connection.recv(1) == b"a"
+        assert time.monotonic() - begin >= 0.2 and proxy.delayed == 2
+        proxy.slow(0)
+        connection.sendall(b"b")
+        assert connection.recv(1) == b"b" and proxy.delayed == 2
+
+
+ANOTHER_CLIENT = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
+    for line in sys.stdin:
+        connection.sendall(line.encode())
+        print(connection.recv(100).decode(), end="", flush=True)
+"""
+
+
+def test_a_process_that_is_shut_out_is_cut_and_refused_and_others_go_on(proxy):
+    other = subprocess.Popen([sys.executable, "-c", ANOTHER_CLIENT, str(proxy.port)], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+
+    def other_hears(word):
+        other.stdin.write(word + "\n")
+        other.stdin.flush()
+        return other.stdout.readline() == word + "\n"
+
+    try:
+        assert other_hears("before")
+        with connect(proxy) as connection:
+            connection.sendall(b"a")
+            assert connection.recv(1) == b"a"
+            proxy.shut_out(os.getpid())
+            assert read_to_end(connection) == b"" and proxy.turned_away == 1
+            assert other_hears("meanwhile")
+        with connect(proxy) as connection:
+            assert read_to_end(connection) == b"" and proxy.turned_away == 2
+        proxy.let_in()
+        with connect(proxy) as connection:
+            connection.sendall(b"b")
+            assert connection.recv(1) == b"b"
+        assert other_hears("afterwards")
+    finally:
+        other.stdin.close()
+        other.wait(30)
+        other.stdout.close()

@@ -1,11 +1,14 @@
 """Clients of a cluster that is being broken, and what they were promised. The record of acknowledgements lies here,
 outside the servers: whatever was acknowledged must be there afterwards, whole, on every server."""
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from client import UnexpectedAnswer, split
@@ -14,6 +17,7 @@ from vault import PASSWORD
 # What a client may be told while parts are down. Everything else is a broken promise.
 TOLERATED = {408, 409, 410, 425, 429, 502, 503, 504, 507}
 MOST_KEPT = 400  # violations
+numbers = itertools.count(1)
 
 
 @dataclasses.dataclass
@@ -26,23 +30,32 @@ class Attempt:
     size: int
     file_id: str = ""
     acknowledged: bool = False
+    deleting: bool = False  # asked to go: it may be there or not, until that is acknowledged
+    deleted: bool = False
 
 
 class Checker:
     """users: accounts, each with a thread of its own. Starts with start(), ends with stop(); verify() reads everything
     back. sizes: of files, in bytes, chosen evenly; those above the cluster's CHUNK_SIZE go up chunk by chunk and are
-    resumed when the line breaks."""
+    resumed when the line breaks. repeat_share: of uploads whose bytes other uploads have too, so that chunks come again
+    while they are collected. most_files: of a user, who deletes others for good then; None: no limit."""
 
-    def __init__(self, cluster, users=3, seed=1, sizes=(0, 100, 5_000, 70_000, 300_000), read_share=0.4):
+    def __init__(self, cluster, users=3, seed=1, sizes=(0, 100, 5_000, 70_000, 300_000), read_share=0.4,
+                 repeat_share=0.0, most_files=None):
         self.cluster = cluster
         self.seed = seed
         self.sizes = sizes
         self.read_share = read_share
+        self.most_files = most_files
+        self.repeat_share = repeat_share
+        chance = random.Random(f"{seed}-repeated")
+        self.repeated = [chance.randbytes(size) for size in sizes for _ in range(2)] if repeat_share else []
         self.lock = threading.Lock()
         self.ending = threading.Event()
         self.attempts = []
         self.violations = []
-        self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "retried": 0, "read": 0, "checked": 0, "lost": 0}
+        self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "retried": 0, "read": 0, "deleted": 0,
+                       "checked": 0, "lost": 0}
         self.names = [f"checker-{seed}-{number}" for number in range(users)]
         self.clients = [cluster.user(name) for name in self.names]
         self.threads = []
@@ -58,10 +71,11 @@ class Checker:
             if len(self.violations) < MOST_KEPT:
                 self.violations.append(text)
 
-    def acknowledged(self, user=None):
+    def acknowledged(self, user):
+        """What the user has to find."""
         with self.lock:
             return [attempt for attempt in self.attempts
-                    if attempt.acknowledged and (user is None or attempt.user == user)]
+                    if attempt.user == user and attempt.acknowledged and not attempt.deleting]
 
     # --- working ---
 
@@ -72,21 +86,22 @@ class Checker:
             thread.start()
         return self
 
-    def stop(self):
+    def end(self):
         self.ending.set()
         for thread in self.threads:
             thread.join()
+
+    def stop(self):
+        self.end()
         assert not self.violations, self.violations[:20]
 
     def __enter__(self):
         return self.start()
 
     def __exit__(self, kind, *_):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
+        self.end()
         if kind is None:
-            assert not self.violations, self.violations[:20]
+            self.stop()
 
     def await_acknowledged(self, more, deadline_s=60):
         """Until so many more were acknowledged."""
@@ -107,6 +122,8 @@ class Checker:
             try:
                 if own and chance.random() < self.read_share:
                     self._read(client, chance.choice(own))
+                elif self.most_files is not None and len(own) >= self.most_files:
+                    self._delete(client, chance.choice(own))
                 else:
                     serial += 1
                     self._upload(client, chance, number, f"file-{serial}")
@@ -129,7 +146,10 @@ class Checker:
             pass  # the next operation tries again
 
     def _upload(self, client, chance, user, name):
-        data = chance.randbytes(chance.choice(self.sizes))
+        if self.repeated and chance.random() < self.repeat_share:
+            data = chance.choice(self.repeated)
+        else:
+            data = chance.randbytes(chance.choice(self.sizes))
         attempt = Attempt(user, name, hashlib.sha256(data).hexdigest(), len(data))
         with self.lock:
             self.attempts.append(attempt)
@@ -162,6 +182,13 @@ class Checker:
             client = client.again(f"http://127.0.0.1:{others[attempt % len(others)]}")
         raise requests.ConnectionError("the upload did not get through")
 
+    def _delete(self, client, attempt):
+        attempt.deleting = True
+        client.delete(f"/files/{attempt.file_id}")
+        client.delete(f"/trash/{attempt.file_id}")
+        attempt.deleted = True
+        self.count("deleted")
+
     def _read(self, client, attempt):
         content = client.content(attempt.file_id)
         if hashlib.sha256(content).hexdigest() != attempt.sha256:
@@ -172,28 +199,55 @@ class Checker:
 
     def verify(self, servers=None):
         """Every acknowledged file reads back from every server, and every listed file is whole. Raises what is lost."""
-        known = {}
-        for attempt in self.attempts:
-            known.setdefault((attempt.user, attempt.name), []).append(attempt)
-        lost = []
-        for server in range(len(self.cluster.servers)) if servers is None else servers:
-            for user, name in enumerate(self.names):
-                client = self.cluster.client(server)
-                client.login(name, PASSWORD)
-                listed = {item["filename"]: item for item in client.list(limit=1000)}
-                for attempt in self.acknowledged(user):
-                    if attempt.name not in listed:
-                        lost.append(f"{attempt.name} of {name} is not listed by server {server + 1}")
-                for filename, item in listed.items():
-                    try:
-                        digest = hashlib.sha256(client.content(item["id"])).hexdigest()
-                    except (UnexpectedAnswer, requests.RequestException) as problem:
-                        lost.append(f"{filename} of {name} cannot be read from server {server + 1}: {problem}")
-                        continue
-                    self.count("checked")
-                    if digest not in {attempt.sha256 for attempt in known.get((user, filename), [])}:
-                        lost.append(f"{filename} of {name} has bytes that nobody sent, from server {server + 1}")
-                client.close()
-        self.counts["lost"] = len(lost)
+        lost = self.losses(servers)
         assert not lost, lost[:20]
         return self.counts
+
+    def losses(self, servers=None):
+        """What verify() raises, in words."""
+        servers = range(len(self.cluster.servers)) if servers is None else servers
+        asked = [(server, user) for server in servers for user in range(len(self.names))]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found = pool.map(lambda pair: self._losses_of(*pair), asked)
+            lost = [loss for losses in found for loss in losses]
+        self.counts["lost"] = len(lost)
+        return lost
+
+    def _losses_of(self, server, user):
+        name, lost, known = self.names[user], [], {}
+        for attempt in self.attempts:
+            if attempt.user == user:
+                known.setdefault(attempt.name, []).append(attempt)
+        client = self.cluster.client(server)
+        client.login(name, PASSWORD)
+        listed = {item["filename"]: item for item in client.list(limit=1000)}
+        for attempt in self.acknowledged(user):
+            if attempt.name not in listed:
+                lost.append(f"{attempt.name} of {name} is not listed by server {server + 1}")
+        for filename, item in listed.items():
+            attempts = known.get(filename, [])
+            if attempts and all(attempt.deleted for attempt in attempts):
+                lost.append(f"{filename} of {name} was deleted, and is listed by server {server + 1}")
+            try:
+                digest = hashlib.sha256(client.content(item["id"])).hexdigest()
+            except (UnexpectedAnswer, requests.RequestException) as problem:
+                lost.append(f"{filename} of {name} cannot be read from server {server + 1}: {problem}")
+                continue
+            self.count("checked")
+            if digest not in {attempt.sha256 for attempt in attempts}:
+                lost.append(f"{filename} of {name} has bytes that nobody sent, from server {server + 1}")
+        client.close()
+        return lost
+
+
+@contextlib.contextmanager
+def under_load(cluster, before=10, after=10, users=2):
+    """Clients that work before, during and after what is done in the block. Afterwards everything that was acknowledged
+    reads back from every server, and has its copies."""
+    with Checker(cluster, users=users, seed=next(numbers)) as checker:
+        checker.await_acknowledged(before)
+        yield checker
+        checker.await_acknowledged(after)
+    cluster.await_copies()
+    counts = checker.verify()
+    assert counts["acknowledged"] > 0 and counts["checked"] > 0

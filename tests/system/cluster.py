@@ -2,6 +2,7 @@
 it."""
 
 import contextlib
+import hashlib
 import secrets
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import requests
 from client import Client
 from program import Program
+from proxy import Proxy
 from services import Postgres, Redis, free_port
 from vault import ADMIN_PASSWORD, CHANGED_ADMIN_PASSWORD, PASSWORD, QUICK
 
@@ -33,9 +35,10 @@ def open_folder():
 
 
 class Cluster:
-    """folder: where everything is. settings: environment variables of servers and workers, on top of BRISK."""
+    """folder: where everything is. lines: every node and server is reached by the others through a Proxy, its .line, so
+    that the network between them can fail. settings: environment variables of servers and workers, on top of BRISK."""
 
-    def __init__(self, folder, nodes=4, servers=2, workers=2, durable=False, **settings):
+    def __init__(self, folder, nodes=4, servers=2, workers=2, durable=False, lines=False, **settings):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.stack = contextlib.ExitStack()
@@ -45,6 +48,8 @@ class Cluster:
         self.redis = Redis(self.folder / "redis", password=secrets.token_hex(8))
         self.server_ports = [free_port() for _ in range(servers)]
         self.node_count, self.worker_count = nodes, workers
+        self.lines = lines
+        self.server_lines = {}
         self.nodes, self.servers, self.workers = [], [], []
 
     # --- parts ---
@@ -52,6 +57,10 @@ class Cluster:
     def _shared(self):
         return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.redis.url, "CLUSTER_SECRET": self.secret,
                 **self.settings}
+
+    def line_to(self, port):
+        """A new Proxy in front of a port, until the cluster is stopped."""
+        return self.stack.enter_context(Proxy(port))
 
     def _server(self, number, port):
         shared = {name: value for name, value in self._shared().items() if name not in WORKER_SETTINGS}
@@ -76,11 +85,15 @@ class Cluster:
         folder = self.folder / f"node-{number}"
         path = Path(path or folder / "store")
         path.mkdir(parents=True, exist_ok=True)
+        line = self.line_to(port) if self.lines else None
         own = {"NODE_ID": f"node-{number}", "HOST": "127.0.0.1", "PORT": port, "STORAGE_PATH": path,
-               "ZONE": zone or f"zone-{number}", "NODE_URL": f"http://127.0.0.1:{port}", "CLUSTER_SECRET": self.secret,
-               "API_BASE_URL": ",".join(f"http://127.0.0.1:{other}" for other in self.server_ports),
+               "ZONE": zone or f"zone-{number}", "NODE_URL": line.url if line else f"http://127.0.0.1:{port}",
+               "CLUSTER_SECRET": self.secret,
+               "API_BASE_URL": ",".join(self.server_lines[other].url if self.lines else f"http://127.0.0.1:{other}"
+                                        for other in self.server_ports),
                "STORAGE_RESERVE": "16M", "NODE_BEAT": self.settings["NODE_BEAT"]}
         node = Program("chunkvault-storagenode", folder, port, own | settings, ready="/health")
+        node.line = line
         node.store = path
         node.id = own["NODE_ID"]
         self.nodes.append(node)
@@ -98,6 +111,8 @@ class Cluster:
         """Starts the programs, which find the database or wait for it."""
         self.servers = [self._server(number + 1, port) for number, port in enumerate(self.server_ports)]
         for server in self.servers:
+            if self.lines:
+                server.line = self.server_lines[server.port] = self.line_to(server.port)
             server.launch()
         for number in range(self.node_count):
             self.new_node(number + 1)
@@ -115,6 +130,17 @@ class Cluster:
 
     def programs(self):
         return [*self.servers, *self.nodes, *self.workers]
+
+    @contextlib.contextmanager
+    def partition(self, server, node):
+        """Nothing passes between the two, in either direction, while both reach everybody else. Only with lines."""
+        node.line.shut_out(server.process.pid)
+        server.line.shut_out(node.process.pid)
+        try:
+            yield
+        finally:
+            node.line.let_in()
+            server.line.let_in()
 
     def stop(self):
         """Ends everything, also what a test stopped or paused; asserts clean logs."""
@@ -205,7 +231,103 @@ class Cluster:
         def whole():
             storage = admin.get("/admin/storage").json()
             return storage["under_replicated"] == 0 and admin.get("/admin/jobs").json()["length"] == 0
-        self.until(whole, "three copies of everything", deadline_s)
+        try:
+            self.until(whole, "three copies of everything", deadline_s)
+        except AssertionError as late:
+            short = self.postgres.sql(
+                "SELECT k.id, encode(k.hash, 'hex'), k.state, k.generation, string_agg(s.node_id || ' ' || s.state || ' '"
+                " || r.state, ', ' ORDER BY s.node_id) FROM chunks k LEFT JOIN replicas r ON r.chunk_id = k.id"
+                " LEFT JOIN stores s ON s.id = r.store_id GROUP BY k.id"
+                " HAVING SUM(CASE WHEN r.state = 'good' AND s.state = 'up' THEN 1 ELSE 0 END) < 3 ORDER BY k.id LIMIT 10")
+            raise AssertionError(f"{late}; {admin.get('/admin/storage').json()}; {admin.get('/admin/jobs').json()};"
+                                 f" chunks:\n{short}") from None
 
     def sweep(self, name, server=0):
         return self.admin(server).post(f"/admin/sweeps/{name}").json()
+
+    # --- what is where ---
+
+    def rows(self):
+        """What the catalog says is on each node: node id -> hashes."""
+        answer = self.postgres.sql(
+            "SELECT s.node_id || ' ' || encode(k.hash, 'hex') FROM replicas r JOIN stores s ON s.id = r.store_id"
+            " JOIN chunks k ON k.id = r.chunk_id WHERE r.state = 'good'")
+        rows = {}
+        for line in answer.splitlines():
+            node, chunk = line.split()
+            rows.setdefault(node, set()).add(chunk)
+        return rows
+
+    def await_no_orphans(self, deadline_s=60):
+        """Collects until the nodes have the files that the catalog knows, and no others. With GC_AGE=0s, and while
+        nobody writes."""
+        admin = self.admin()
+        differences = {}
+        def tidy():
+            reports = {name: admin.post(f"/admin/sweeps/{name}").json()
+                       for name in ("expired", "unreferenced", "orphans", "surplus")}
+            self.await_copies()
+            rows = self.rows()
+            differences.clear()
+            for node in self.nodes:
+                files, known = hashes_of(node), rows.get(node.id, set())
+                if files != known:
+                    differences[node.id] = {"unknown files": sorted(files - known)[:5],
+                                            "rows without a file": sorted(known - files)[:5]}
+            differences.update(reports if differences else {})
+            return not differences
+        try:
+            self.until(tidy, "files and rows that agree", deadline_s)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {differences}") from None
+
+    def check_files(self, copies=3):
+        """Asserts that each chunk of a file is on so many nodes at least, and every chunk's file whole, by what is on
+        the disks alone. While nobody writes."""
+        holders = {}
+        for node in self.nodes:
+            for path in chunk_files(node):
+                assert is_whole(path), f"{path} of {node.id} is damaged"
+                holders.setdefault(hash_of(path), []).append(node.id)
+        wanted = self.postgres.sql("SELECT DISTINCT encode(k.hash, 'hex') FROM chunks k JOIN content_chunks c"
+                                   " ON c.chunk_id = k.id").splitlines()
+        short = {chunk: holders.get(chunk, []) for chunk in wanted if len(holders.get(chunk, [])) < copies}
+        assert wanted and not short, f"fewer than {copies} copies: {dict(sorted(short.items())[:10])}"
+
+
+def metric(program, name, **labels):
+    """The sum over all series of the name that have these labels."""
+    total = 0.0
+    for line in requests.get(f"{program.url}/metrics", timeout=10).text.splitlines():
+        series, _, value = line.rpartition(" ")
+        if series.split("{")[0] == name and all(f'{label}="{text}"' in series for label, text in labels.items()):
+            total += float(value)
+    return total
+
+
+def chunk_files(node):
+    return sorted((node.store / "chunks").glob("*/*"))
+
+
+def hash_of(path):
+    return path.name.split(".")[0]
+
+
+def hashes_of(node):
+    return {hash_of(path) for path in chunk_files(node)}
+
+
+def size_of(path):
+    """0 when it has gone meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def is_whole(path):
+    """Of a bad copy: whether nothing is left of it, or a good one is in its place."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == hash_of(path)
+    except FileNotFoundError:
+        return True

@@ -1,8 +1,12 @@
-"""A TCP proxy on loopback that counts, cuts, stalls and garbles what passes: the bad network of the tests."""
+"""A TCP proxy on loopback that counts, cuts, stalls, garbles and delays what passes, and shuts single processes out: the
+bad network of the tests, and the lines between the parts of a cluster."""
 
+import os
 import socket
 import struct
 import threading
+import time
+from pathlib import Path
 
 UP, DOWN = "up", "down"  # client to server, server to client
 LARGE = 4096  # bytes
@@ -10,7 +14,8 @@ LARGE = 4096  # bytes
 
 class Proxy:
     """Forwards 127.0.0.1:port to 127.0.0.1:target_port until close(). sent and received are bytes that were passed on
-    to the server and to the client, over all connections."""
+    to the server and to the client, over all connections; delayed counts the pieces that slow() held up, turned_away
+    the connections that shut_out() ended or refused."""
 
     def __init__(self, target_port):
         self.target_port = target_port
@@ -20,7 +25,11 @@ class Proxy:
         self._stalled = False
         self._garbling = False
         self._refusing = False
-        self._sockets = set()
+        self._delay_s = 0
+        self.delayed = 0
+        self._shut_out = set()
+        self.turned_away = 0
+        self._pairs = set()  # connections of a client and to the server
         self._threads = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -66,6 +75,23 @@ class Proxy:
         with self._changed:
             self._garbling = True
 
+    def slow(self, delay_s):
+        """Holds every piece up for so long, of 64 KiB at most, in both directions; 0 ends it."""
+        self._delay_s = delay_s
+
+    def shut_out(self, pid):
+        """Resets the connections of this process and refuses its new ones, until let_in(). Others notice nothing."""
+        with self._changed:
+            self._shut_out.add(pid)
+            for pair in [pair for pair in self._pairs if self._is_shut_out(pair[0])]:
+                self._pairs.discard(pair)
+                self._turn_away(*pair)
+
+    def let_in(self):
+        """Ends every shut_out()."""
+        with self._changed:
+            self._shut_out.clear()
+
     def wait_until_cut(self, timeout_s=60):
         with self._changed:
             assert self._changed.wait_for(lambda: self._refusing, timeout_s), "less than that came to the proxy"
@@ -100,22 +126,30 @@ class Proxy:
                 if self._refusing:
                     self._reset(client)
                     continue
-            try:
-                server = socket.create_connection(("127.0.0.1", self.target_port))
-            except OSError:
-                self._reset(client)
-                continue
-            with self._changed:
-                self._sockets |= {client, server}
-            self._run(self._serve, client, server)
+                if self._shut_out and self._is_shut_out(client):
+                    self._turn_away(client)
+                    continue
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._run(self._serve, client)
 
-    def _serve(self, client, server):
+    def _serve(self, client):
+        # Not where connections are accepted: a server that hangs keeps whoever connects to it waiting.
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target_port))
+        except OSError:
+            self._reset(client)
+            return
+        with self._changed:
+            if self._refusing or (self._shut_out and self._is_shut_out(client)):
+                self._turn_away(client, server)
+                return
+            self._pairs.add((client, server))
         up = threading.Thread(target=self._pump, args=(client, server, UP), daemon=True)
         up.start()
         self._pump(server, client, DOWN)
         up.join()
         with self._changed:
-            self._sockets -= {client, server}
+            self._pairs.discard((client, server))
         client.close()
         server.close()
 
@@ -125,6 +159,9 @@ class Proxy:
                 data = source.recv(65536)
             except OSError:
                 data = b""
+            if data and self._delay_s:
+                self.delayed += 1
+                time.sleep(self._delay_s)
             with self._changed:
                 self._changed.wait_for(lambda: self._refusing or not self._stalled)
                 if self._refusing:
@@ -152,10 +189,36 @@ class Proxy:
 
     def _cut_locked(self):
         self._refusing = True
-        for connection in self._sockets:
-            self._reset(connection)
-        self._sockets.clear()
+        for pair in self._pairs:
+            for connection in pair:
+                self._reset(connection)
+        self._pairs.clear()
         self._changed.notify_all()
+
+    def _turn_away(self, *connections):
+        self.turned_away += 1
+        for connection in connections:
+            self._reset(connection)
+
+    def _is_shut_out(self, client):
+        """Whether the other end of the connection is in one of the processes that are shut out."""
+        try:
+            local = f"{client.getpeername()[1]:04X}"
+        except OSError:
+            return False  # it has ended already
+        remote = f"{self.port:04X}"
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(f":{local}") and fields[2].endswith(f":{remote}"):
+                return any(self._has_socket(pid, fields[9]) for pid in self._shut_out)
+        return False
+
+    @staticmethod
+    def _has_socket(pid, inode):
+        try:
+            return any(os.readlink(entry.path) == f"socket:[{inode}]" for entry in os.scandir(f"/proc/{pid}/fd"))
+        except OSError:
+            return False  # the process, or one of its files, is gone
 
     @staticmethod
     def _reset(connection):

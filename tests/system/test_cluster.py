@@ -1,64 +1,48 @@
 """A cluster with three copies of everything goes on, and loses nothing, while one part after another dies."""
 
-import hashlib
+import http.client
+import itertools
 import json
+import random
 import shutil
 import signal
+import socket
 
 import pytest
-from checker import Checker
-from cluster import Cluster, open_folder
+from checker import under_load
+from client import UnexpectedAnswer, problem, sha256, split
+from cluster import Cluster, chunk_files, hash_of, hashes_of, is_whole, metric, open_folder, size_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.storage]
+
+CHUNK_SIZE = 64 << 10
+numbers = itertools.count(1)
+chance = random.Random(5)
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with open_folder() as folder, Cluster(folder, CHUNK_SIZE="64K", GC_AGE="0s", GC_GRACE="0s") as running:
+    with open_folder() as folder, Cluster(folder, CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s", GC_GRACE="0s") as running:
         yield running
 
 
 @pytest.fixture
 def checker(cluster):
     """Clients at work; what they were promised is checked at the end, and that the copies are whole again."""
-    checker = Checker(cluster, seed=checker_seed())
-    with checker:
-        checker.await_acknowledged(5)
-        yield checker
-        checker.await_acknowledged(5)
     cluster.await_health("ok", *cluster.nodes)
-    cluster.await_copies()
-    counts = checker.verify()
-    assert counts["acknowledged"] > 0 and counts["checked"] > 0
+    with under_load(cluster, before=5, after=5, users=3) as checker:
+        yield checker
+        cluster.await_health("ok", *cluster.nodes)
 
 
-def checker_seed(numbers=iter(range(1, 1000))):
-    return next(numbers)
+def new_user(cluster):
+    return cluster.user(f"viewer-{next(numbers)}")
 
 
-def rows_of(cluster):
-    """What the catalog says is on each node: node id -> hashes."""
-    answer = cluster.postgres.sql(
-        "SELECT s.node_id || ' ' || encode(k.hash, 'hex') FROM replicas r JOIN stores s ON s.id = r.store_id"
-        " JOIN chunks k ON k.id = r.chunk_id WHERE r.state = 'good'")
-    rows = {}
-    for line in answer.splitlines():
-        node, chunk = line.split()
-        rows.setdefault(node, set()).add(chunk)
-    return rows
-
-
-def files_of(node):
-    return {path.name.split(".")[0] for path in (node.store / "chunks").glob("*/*")}
-
-
-def chunk_files(node):
-    return sorted((node.store / "chunks").glob("*/*"))
-
-
-def is_whole(path):
-    """What is left of a bad copy: nothing, or a good one."""
-    return not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() == path.name.split(".")[0]
+def contents_of(node):
+    """Of every file of its store, but for what was never finished."""
+    return {path: sha256(path.read_bytes()) for path in node.store.rglob("*")
+            if path.is_file() and path.parent != node.store / "tmp"}
 
 
 def test_a_node_that_is_killed(cluster, checker):
@@ -79,6 +63,39 @@ def test_a_node_that_hangs(cluster, checker):
         cluster.await_nodes("suspect", node)
         checker.await_acknowledged(5)
     finally:
+        node.signal(signal.SIGCONT)
+    cluster.await_nodes("up", node)
+
+
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_download_goes_on_to_its_last_byte_when_a_node_ends_amid_it(cluster, checker, fate):
+    data = chance.randbytes(160 * CHUNK_SIZE)
+    alice = new_user(cluster)
+    file_id = alice.upload("film", "film", data)["file_id"]
+    cluster.until(lambda: cluster.admin().get("/admin/storage").json()["under_replicated"] == 0, "three copies")
+    # Little of it is under way when the node ends: the client takes only what it reads.
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
+    line.settimeout(60)
+    line.connect(("127.0.0.1", cluster.servers[0].port))
+    download = http.client.HTTPConnection("127.0.0.1", cluster.servers[0].port)
+    download.sock = line
+    download.request("GET", f"/files/{file_id}/download", headers={"Authorization": f"Bearer {alice.token}"})
+    answer = download.getresponse()
+    got = answer.read(10 * CHUNK_SIZE)
+    node = max(cluster.nodes, key=lambda node: len({sha256(chunk) for chunk in split(data, CHUNK_SIZE)} & hashes_of(node)))
+    silent = cluster.servers[0].log_text().count('"fault":"silent"')
+    if fate == signal.SIGKILL:
+        node.kill()
+    else:
+        node.signal(fate)
+    got += answer.read()
+    assert sha256(got) == sha256(data)
+    download.close()
+    assert cluster.servers[0].log_text().count('"fault":"silent"') > silent, "copies on it were tried"
+    if fate == signal.SIGKILL:
+        node.start()
+    else:
         node.signal(signal.SIGCONT)
     cluster.await_nodes("up", node)
 
@@ -121,44 +138,128 @@ def test_a_node_with_another_vaults_disk(cluster, checker):
     marker = node.store / "vault.json"
     kept = marker.read_text()
     marker.write_text(json.dumps(json.loads(kept) | {"vault_id": "00000000-0000-4000-8000-000000000000"}))
-    files = files_of(node)
-    node.launch()
-    cluster.until(lambda: "the store belongs to the vault 00000000" in node.log_text(), "a complaint about the vault")
-    checker.await_acknowledged(5)
-    assert files_of(node) == files, "nothing was written to it"
-    node.kill()
-    marker.write_text(kept)
-    node.start()
+    files = contents_of(node)
+    try:
+        node.launch()
+        cluster.until(lambda: "the store belongs to the vault 00000000" in node.log_text(), "a complaint about the vault")
+        checker.await_acknowledged(5)
+        assert len(files) > 5 and contents_of(node) == files, "nothing on it was changed"
+    finally:
+        node.kill()
+        marker.write_text(kept)
+        node.start()
     cluster.await_nodes("up", node)
 
 
-def test_flipped_and_cut_files(cluster, checker):
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_flipped_and_cut_files_are_found_by_the_scrub(cluster, checker):
     node = cluster.nodes[0]
     cluster.await_copies()
-    whole = [path for path in chunk_files(node) if path.stat().st_size > 10]
-    flipped, cut = whole[0], whole[1]
-    content = bytearray(flipped.read_bytes())
-    content[len(content) // 2] ^= 1
-    flipped.write_bytes(content)
-    cut.write_bytes(cut.read_bytes()[:-1])
+    whole = [path for path in chunk_files(node) if size_of(path) > 10]
+    flip(whole[0])
+    cut(whole[1])
     admin = cluster.admin()
     # Every copy is due again, as it is when SCRUB_DAYS have passed.
     cluster.postgres.sql("UPDATE replicas SET verified_at = 0")
     admin.post("/admin/sweeps/scrub")
-    cluster.until(lambda: all(is_whole(path) for path in (flipped, cut)), "good copies in place of the bad ones")
+    cluster.until(lambda: all(is_whole(path) for path in whole[:2]), "good copies in place of the bad ones")
     cluster.await_copies()
 
 
-def test_a_drain_during_writes(cluster, checker):
-    node = cluster.new_node(5).start()
-    cluster.await_nodes("up", node)
+def test_flipped_and_cut_files_are_found_by_reading_and_other_copies_are_served(cluster, checker):
+    data = chance.randbytes(2 * CHUNK_SIZE)
+    alice = new_user(cluster)
+    file_id = alice.upload("film", "film", data)["file_id"]
+    chunks = [sha256(chunk) for chunk in split(data, CHUNK_SIZE)]
+    def copies():
+        found = [[path for node in cluster.nodes for path in chunk_files(node) if hash_of(path) == chunk]
+                 for chunk in chunks]
+        return found if all(len(paths) == 3 for paths in found) else None
+    # A copy in the wrong place would be moved, and the bad one deleted unread.
+    def settled():
+        report = cluster.sweep("rebalance")
+        return report["changed"] == 0 and not report["note"]
+    cluster.until(settled, "nothing to be moved")
+    first, second = cluster.until(copies, "three copies of each chunk")
+    counted = [metric(server, "chunkvault_bad_replicas_total") for server in cluster.servers]
+    damaged = [first[0], second[0]]
+    flip(first[0])
+    cut(second[0])
+
+    def found():
+        for server in cluster.servers:
+            assert alice.again(server.url).content(file_id) == data
+        met = [line for server in cluster.servers for line in server.log_text().splitlines() if '"fault":"corrupt"' in line]
+        return all(any(chunk in line for line in met) for chunk in chunks)
+
+    cluster.until(found, "bad copies that were met by readers")
+    assert sum(metric(server, "chunkvault_bad_replicas_total") for server in cluster.servers) >= sum(counted) + 2
+    cluster.until(lambda: all(is_whole(path) for path in damaged), "good copies in place of the bad ones")
+
+
+def refused(call, *arguments):
+    """Why, with 409."""
+    with pytest.raises(UnexpectedAnswer) as refusal:
+        call(*arguments)
+    assert refusal.value.status == 409
+    return problem(refusal.value.response)["detail"]
+
+
+def test_a_drain_during_writes_copies_before_it_deletes_and_says_how_far_it_is(cluster, checker):
     admin = cluster.admin()
-    leaving = cluster.nodes[0]
+    leaving, other = cluster.nodes[0], cluster.nodes[3]
+    other.kill()
+    cluster.await_nodes("suspect", other)
+    assert "Add a node first" in refused(admin.post, f"/admin/nodes/{leaving.id}/drain")
+    other.start()
+    node = cluster.new_node(5).start()
+    cluster.await_nodes("up", other, node)
     assert admin.get(f"/admin/nodes/{leaving.id}/may-remove").json()["answer"] == "no"
+    assert "Drain it first" in refused(admin.delete, f"/admin/nodes/{leaving.id}")
     assert admin.get(f"/admin/nodes/{leaving.id}/may-stop").json()["answer"] == "yes"
+    # So slow that it takes some seconds.
+    size = int(cluster.postgres.sql("SELECT SUM(k.size) FROM chunks k JOIN replicas r ON r.chunk_id = k.id JOIN stores s"
+                                    f" ON s.id = r.store_id WHERE s.node_id = '{leaving.id}' AND r.state = 'good'"))
+    for worker in cluster.workers:
+        worker.stop()
+        worker.settings["REPAIR_RATE"] = size // 8
+        worker.start()
+
+    held = hashes_of(leaving)
     drained = admin.post(f"/admin/nodes/{leaving.id}/drain").json()
     assert drained["state"] == "draining" and drained["drain"]["copies_at_start"] > 0
-    cluster.await_nodes("drained", leaving, deadline_s=120)
+    left, expected, deleted = [], [], set()
+
+    def ended():
+        told = admin.get(f"/admin/nodes/{leaving.id}").json()
+        left.append(told["drain"]["copies_left"])
+        expected.append(told["drain"]["expected_at"])
+        gone = held - hashes_of(leaving) - deleted
+        elsewhere = [hashes_of(node) for node in cluster.nodes if node is not leaving]
+        for chunk in gone:
+            assert sum(chunk in hashes for hashes in elsewhere) >= 3, "it was deleted before it was copied"
+        deleted.update(gone)
+        return told["state"] == "drained"
+
+    try:
+        while not ended():
+            pass
+    finally:
+        for worker in cluster.workers:
+            worker.stop()
+            worker.settings["REPAIR_RATE"] = 0
+            worker.start()
+    assert deleted and left[-1] == 0 and any(0 < copies < drained["drain"]["copies_at_start"] for copies in left)
+    assert any(expected)
     assert admin.get(f"/admin/nodes/{leaving.id}/may-remove").json()["answer"] == "yes"
     admin.delete(f"/admin/nodes/{leaving.id}")
     leaving.stop()
@@ -167,12 +268,6 @@ def test_a_drain_during_writes(cluster, checker):
 
 
 def test_no_orphan_remains_after_collection(cluster):
-    admin = cluster.admin()
     cluster.await_copies()
-    def tidy():
-        for name in ("uploads", "trash", "unreferenced", "orphans", "surplus"):
-            admin.post(f"/admin/sweeps/{name}")
-        cluster.await_copies()
-        rows = rows_of(cluster)
-        return all(files_of(node) == rows.get(node.id, set()) for node in cluster.nodes)
-    cluster.until(tidy, "files and rows that agree", 60)
+    cluster.await_no_orphans()
+    cluster.check_files()

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from checker import Checker
+from checker import under_load
 from client import UnexpectedAnswer, content_digest, problem, split
-from cluster import Cluster, open_folder
+from cluster import Cluster, metric, open_folder
 from node import cluster_key, signature
 from program import Program, program_path
 from proxy import DOWN, Proxy
@@ -57,18 +57,6 @@ def show_logs_of(cluster, request):
     request.node.vaults = types.SimpleNamespace(made=cluster.programs())
 
 
-@contextlib.contextmanager
-def under_load(cluster, before=10, after=10):
-    """Clients that work before, during and after what is done in the block. Afterwards everything that was acknowledged
-    reads back from every server, and has its copies."""
-    with Checker(cluster, users=2, seed=next(numbers)) as checker:
-        checker.await_acknowledged(before)
-        yield checker
-        checker.await_acknowledged(after)
-    cluster.await_copies()
-    checker.verify()
-
-
 def new_user(cluster, server=0):
     return cluster.user(f"user-{next(numbers)}", server=server)
 
@@ -76,16 +64,6 @@ def new_user(cluster, server=0):
 def at(client, cluster, server):
     """The same user at another server."""
     return client.again(cluster.servers[server].url)
-
-
-def metric(program, name, **labels):
-    """The sum over all series of the name that have these labels."""
-    total = 0.0
-    for line in requests.get(f"{program.url}/metrics", timeout=10).text.splitlines():
-        series, _, value = line.rpartition(" ")
-        if series.split("{")[0] == name and all(f'{label}="{text}"' in series for label, text in labels.items()):
-            total += float(value)
-    return total
 
 
 def at_once(*calls):
