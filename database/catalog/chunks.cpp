@@ -283,7 +283,7 @@ void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
     std::vector<ChunkRow> sorted(good.begin(), good.end());
     std::ranges::sort(sorted);
     const std::vector<Value> rows(sorted.begin(), sorted.end());
-    database_.write([&](Session& session) { sql.execute(session, {clock_(), store}, rows); });
+    database_.write([&](Session& session) { sql.executeLater(session, {clock_(), store}, rows); });
 }
 
 std::optional<Timestamp> Chunks::oldestVerified() {

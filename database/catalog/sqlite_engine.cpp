@@ -118,7 +118,6 @@ class SqliteSession : public Session {
     }
 
     [[nodiscard]] bool isReusable() const { return sqlite3_get_autocommit(db_) != 0; }
-    [[nodiscard]] std::string_view forUpdate() const override { return ""; }
     [[nodiscard]] bool isPostgres() const override { return false; }
 
     void script(const std::string& sql) override {
