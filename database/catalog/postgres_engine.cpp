@@ -5,6 +5,9 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -14,6 +17,7 @@
 #include <libpq-fe.h>
 
 #include "database/catalog/engine.h"
+#include "database/catalog/shared_commits.h"
 
 namespace chunkvault::catalog {
 
@@ -162,10 +166,10 @@ class PostgresSession : public Session {
     // Begins with the first statement.
     void begin() {
         deferred_.clear();
+        depth_ = 0;
         deferred_.push_back({beginText});
     }
     void commit() {
-        while (!deferred_.empty() && deferred_.back().sql == releaseText) deferred_.pop_back();  // COMMIT releases it
         if (deferred_.size() == 1 && deferred_.front().sql == beginText) return deferred_.clear();
         if (isLost()) throw SqlError(SqlFailure::connectionLost, "the connection was lost before COMMIT");
         Result result;
@@ -219,26 +223,44 @@ class PostgresSession : public Session {
         deferred_.push_back(
             {std::string_view(statement.first).substr(0, sql.size()), &statement.second, std::move(parameters)});
     }
-    void beginSavepoint() override { deferred_.push_back({savepointText}); }
+    void settle() override {
+        if (std::any_of(deferred_.begin(), deferred_.end(),
+                        [](const Deferred& later) { return later.name != nullptr; }))
+            sendDeferred();
+    }
+    void beginSavepoint() override {
+        deferred_.push_back({savepoints.at(depth_).begin});
+        ++depth_;
+    }
     void rollbackSavepoint() noexcept override {
+        const Savepoint& savepoint = savepoints[--depth_];
         const auto unsent = std::find_if(deferred_.rbegin(), deferred_.rend(),
-                                         [](const Deferred& statement) { return statement.sql == savepointText; });
+                                         [&](const Deferred& later) { return later.sql == savepoint.begin; });
         if (unsent != deferred_.rend()) {
             deferred_.erase(unsent.base() - 1, deferred_.end());
             return;
         }
         deferred_.clear();  // of what is rolled back
         // If this fails, so does every later statement, and COMMIT.
-        PQclear(PQexec(connection_.get(), "ROLLBACK TO s; RELEASE s"));
+        PQclear(PQexec(connection_.get(), savepoint.rollback));
     }
     void releaseSavepoint() override {
-        if (!deferred_.empty() && deferred_.back().sql == savepointText) deferred_.pop_back();
-        else deferred_.push_back({releaseText});
+        const Savepoint& savepoint = savepoints[--depth_];
+        if (!deferred_.empty() && deferred_.back().sql == savepoint.begin) deferred_.pop_back();
+        else deferred_.push_back({savepoint.release});
     }
 
   private:
-    static constexpr const char *beginText = "BEGIN READ WRITE", *savepointText = "SAVEPOINT s",
-                                *releaseText = "RELEASE s", *commitText = "COMMIT";
+    static constexpr const char *beginText = "BEGIN READ WRITE", *commitText = "COMMIT";
+    // By depth, each with a name of its own: one whose RELEASE was never run must not be taken for the one around it.
+    struct Savepoint {
+        const char *begin, *release, *rollback;
+    };
+    static constexpr std::array savepoints = {
+        Savepoint{"SAVEPOINT s0", "RELEASE s0", "ROLLBACK TO s0; RELEASE s0"},
+        Savepoint{"SAVEPOINT s1", "RELEASE s1", "ROLLBACK TO s1; RELEASE s1"},
+        Savepoint{"SAVEPOINT s2", "RELEASE s2", "ROLLBACK TO s2; RELEASE s2"},
+    };
 
     static constexpr std::size_t maxDeferred = 64;
 
@@ -369,6 +391,7 @@ class PostgresSession : public Session {
     std::unordered_map<std::string, std::string> statements_;  // text and types of the values to name
     std::string key_;
     std::vector<Deferred> deferred_;
+    std::size_t depth_ = 0;  // of savepoints
     bool answered_ = false;
 };
 
@@ -384,7 +407,8 @@ void pauseBeforeAttempt(int attempt) {
 class PostgresEngine : public Engine {
   public:
     explicit PostgresEngine(const DatabaseOptions& options)
-        : pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {}
+        : waitTimeout_(options.waitTimeout),
+          pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {}
 
     void open() override {
         const auto lease = pool_.acquire();
@@ -435,6 +459,11 @@ class PostgresEngine : public Engine {
         }
     }
 
+    void writeOf(std::int64_t group, const std::function<void(Session&)>& work) override {
+        const std::shared_ptr<SharedCommits> commits = commitsOf(group);
+        commits->run(work);
+    }
+
     void migrate(const std::function<void(Session&)>& work) override {
         constexpr std::int64_t lockNumber = 0x4368'756e'6b56;  // "ChunkV"
         write([&](Session& session) {
@@ -456,7 +485,48 @@ class PostgresEngine : public Engine {
     }
 
   private:
+    std::shared_ptr<SharedCommits> commitsOf(std::int64_t group) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(groups_, [](const auto& idle) { return idle.second.expired(); });
+        std::weak_ptr<SharedCommits>& known = groups_[group];
+        auto commits = known.lock();
+        if (!commits)
+            known = commits = std::make_shared<SharedCommits>(
+                waitTimeout_, [this](const std::vector<SharedCommits::Work*>& works) { runBatch(works); });
+        return commits;
+    }
+
+    void runBatch(const std::vector<SharedCommits::Work*>& works) noexcept {
+        try {
+            if (works.size() == 1) return write(works.front()->run);
+            write([&](Session& session) {
+                for (SharedCommits::Work* work : works) runInSavepoint(session, *work);
+            });
+        } catch (...) {
+            for (SharedCommits::Work* work : works) work->error = std::current_exception();
+        }
+    }
+
+    // Throws what concerns the whole transaction.
+    static void runInSavepoint(Session& session, SharedCommits::Work& work) {
+        work.error = nullptr;
+        try {
+            session.savepoint([&] { work.run(session); });
+        } catch (const SqlError& error) {
+            const SqlFailure failure = error.failure();
+            if (failure == SqlFailure::serialization || failure == SqlFailure::connectionLost ||
+                failure == SqlFailure::busy)
+                throw;
+            work.error = std::current_exception();
+        } catch (...) {
+            work.error = std::current_exception();
+        }
+    }
+
+    const std::chrono::milliseconds waitTimeout_;
     Pool<PostgresSession> pool_;
+    std::mutex mutex_;
+    std::map<std::int64_t, std::weak_ptr<SharedCommits>> groups_;  // those that have works now
 };
 
 // A URL that does not parse would be quoted, password and all, in libpq's message.

@@ -137,6 +137,7 @@ class Session {
         beginSavepoint();
         try {
             work();
+            settle();  // what was executed later in it fails in it
         } catch (...) {
             rollbackSavepoint();
             throw;
@@ -153,6 +154,7 @@ class Session {
     virtual void runLater(std::string_view sql, const Value* values, std::size_t count) {
         run(sql, values, count, nullptr, nullptr);
     }
+    virtual void settle() {}
     virtual void beginSavepoint() = 0;
     virtual void rollbackSavepoint() noexcept = 0;
     virtual void releaseSavepoint() = 0;

@@ -394,10 +394,10 @@ std::vector<FileOutcome> Uploads::commitFiles(UserId ownerId, UploadId intake, s
         if (changed) bumpSeq(session, owner.id);
     };
     try {
-        database_.write(work);
+        database_.writeOf(ownerId, work);
     } catch (const CommitUnknown&) {
         mayBeCommitted = true;
-        database_.write(work);
+        database_.writeOf(ownerId, work);
     }
     return outcomes;
 }

@@ -417,6 +417,132 @@ TEST_P(PostgresEngineTest, ALossAtCommitWithWhatWasExecutedLaterIsUnknown) {
     EXPECT_THAT(countOf("a"), testing::AnyOf(0, 2));
 }
 
+// Runs works of one group such that they come while another of it runs, one after another: what each threw.
+std::vector<std::exception_ptr> afterAnother(Database& database, UserId group,
+                                             const std::vector<std::function<void(Session&)>>& works) {
+    std::vector<std::exception_ptr> errors(works.size());
+    std::vector<std::jthread> threads;
+    database.writeOf(group, [&](Session&) {
+        for (std::size_t i = threads.size(); i < works.size(); ++i) {
+            std::atomic<pid_t> thread = 0;
+            threads.emplace_back([&, i] {
+                thread = ::gettid();
+                thread.notify_one();
+                try {
+                    database.writeOf(group, works[i]);
+                } catch (...) {
+                    errors[i] = std::current_exception();
+                }
+            });
+            thread.wait(0);
+            awaitSleep(thread);
+        }
+    });
+    threads.clear();
+    return errors;
+}
+
+template <typename ErrorType>
+bool is(const std::exception_ptr& error) {
+    try {
+        if (error) std::rethrow_exception(error);
+    } catch (const ErrorType&) {
+        return true;
+    } catch (...) {
+    }
+    return false;
+}
+
+constexpr auto oneGroup = static_cast<UserId>(7);
+
+TEST_P(EngineTest, WorksOfOneGroupThatComeWhileAnotherCommitsShareATransaction) {
+    bool seen = false;
+    const auto errors = afterAnother(database(), oneGroup,
+                                     {[](Session& session) { add(session, "a"); },
+                                      [&](Session& session) {
+                                          session.query("SELECT count FROM attempts", {},
+                                                        [&](const Row& row) { seen = row.integer(0) == 1; });
+                                          EXPECT_EQ(countOf("a"), 0) << "it is not committed yet";
+                                          addLater(session, "a");
+                                      }});
+    EXPECT_TRUE(seen);
+    EXPECT_THAT(errors, testing::Each(testing::IsNull()));
+    EXPECT_EQ(countOf("a"), 2);
+}
+
+TEST_P(EngineTest, AFailedWorkOfAGroupUndoesItselfOnly) {
+    makeUser("taken");
+    struct GivenUp {};
+    const auto errors = afterAnother(database(), oneGroup,
+                                     {[](Session& session) { addLater(session, "good"); },
+                                      [](Session& session) {
+                                          addLater(session, "bad");
+                                          session.executeLater("INSERT INTO users SELECT * FROM users");
+                                      },
+                                      [](Session& session) { add(session, "good"); },
+                                      [](Session& session) {
+                                          add(session, "bad");
+                                          session.execute("INSERT INTO users SELECT * FROM users");
+                                      },
+                                      [](Session& session) {
+                                          session.savepoint([&] { addLater(session, "bad"); });
+                                          throw GivenUp();
+                                      },
+                                      [](Session& session) {
+                                          EXPECT_THROW(session.savepoint([&] {
+                                              addLater(session, "bad");
+                                              session.executeLater("INSERT INTO users SELECT * FROM users");
+                                          }),
+                                                       SqlError);
+                                          addLater(session, "good");
+                                      }});
+    for (const std::size_t good : {0, 2, 5}) EXPECT_FALSE(errors[good]) << good;
+    EXPECT_TRUE(is<SqlError>(errors[1]));
+    EXPECT_TRUE(is<SqlError>(errors[3]));
+    EXPECT_TRUE(is<GivenUp>(errors[4]));
+    EXPECT_EQ(countOf("good"), 3);
+    EXPECT_EQ(countOf("bad"), 0);
+}
+
+TEST_P(PostgresEngineTest, WorksOfAGroupWhoseConnectionIsLostRunAgain) {
+    std::atomic<int> runs = 0;
+    const auto errors = afterAnother(database(), oneGroup,
+                                     {[](Session& session) { add(session, "a"); },
+                                      [&](Session& session) {
+                                          add(session, "a");
+                                          if (++runs == 1) endBackends();
+                                          add(session, "a");
+                                      },
+                                      [](Session& session) { add(session, "a"); }});
+    EXPECT_THAT(errors, testing::Each(testing::IsNull()));
+    EXPECT_EQ(runs, 2);
+    EXPECT_EQ(countOf("a"), 4);
+}
+
+TEST_P(PostgresEngineTest, ALossAtCommitIsUnknownToAllWorksOfIt) {
+    const auto errors =
+        afterAnother(database(), oneGroup,
+                     {[](Session& session) { add(session, "a"); },
+                      [](Session&) { throw Error(ErrorCode::nameTaken, "which is not known any more"); },
+                      [&](Session& session) {
+                          add(session, "a");
+                          endBackends();
+                      }});
+    for (const auto& error : errors) EXPECT_TRUE(is<CommitUnknown>(error));
+    EXPECT_THAT(countOf("a"), testing::AnyOf(0, 2));
+}
+
+TEST_P(PostgresEngineTest, WorksOfDifferentGroupsDoNotWaitForEachOther) {
+    database().writeOf(oneGroup, [&](Session& session) {
+        add(session, "a");
+        std::jthread([&] {
+            database().writeOf(static_cast<UserId>(8), [](Session& other) { add(other, "b"); });
+        }).join();
+        EXPECT_EQ(countOf("b"), 1);
+    });
+    EXPECT_EQ(countOf("a"), 1);
+}
+
 TEST_P(PostgresEngineTest, AReadThatHasHadRowsIsNotRepeated) {
     database().write([](Session& session) { add(session, "a"); });
     int rows = 0;
