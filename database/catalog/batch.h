@@ -33,6 +33,18 @@ class BatchSql {
     // rows: the values of one row after another. each is called for every row of the results.
     template <typename Each>
     void query(Session& session, const std::vector<Value>& common, const std::vector<Value>& rows, Each&& each) const {
+        inPieces(common, rows,
+                 [&](const std::string& sql, const std::vector<Value>& values) { session.query(sql, values, each); });
+    }
+    // As Session::executeLater.
+    void executeLater(Session& session, const std::vector<Value>& common, const std::vector<Value>& rows) const {
+        inPieces(common, rows,
+                 [&](const std::string& sql, const std::vector<Value>& values) { session.executeLater(sql, values); });
+    }
+
+  private:
+    template <typename Run>
+    void inPieces(const std::vector<Value>& common, const std::vector<Value>& rows, Run&& run) const {
         std::vector<Value> values;
         std::size_t left = rows.size() / valuesOfRow_;
         for (auto next = rows.begin(); left > 0;) {
@@ -41,16 +53,12 @@ class BatchSql {
             const auto end = next + static_cast<std::ptrdiff_t>(lengths[longest] * valuesOfRow_);
             values.assign(common.begin(), common.end());
             values.insert(values.end(), next, end);
-            session.query(texts_[longest], values, each);
+            run(texts_[longest], values);
             next = end;
             left -= lengths[longest];
         }
     }
-    void execute(Session& session, const std::vector<Value>& common, const std::vector<Value>& rows) const {
-        query(session, common, rows, [](const Row&) {});
-    }
 
-  private:
     static constexpr std::array<std::size_t, 10> lengths = {512, 256, 128, 64, 32, 16, 8, 3, 2, 1};
     std::size_t valuesOfRow_;
     std::array<std::string, lengths.size()> texts_;

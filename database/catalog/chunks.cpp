@@ -299,7 +299,7 @@ void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
     std::vector<ChunkRow> sorted(good.begin(), good.end());
     std::ranges::sort(sorted);
     const std::vector<Value> rows(sorted.begin(), sorted.end());
-    database_.write([&](Session& session) { sql.execute(session, {clock_(), store}, rows); });
+    database_.write([&](Session& session) { sql.executeLater(session, {clock_(), store}, rows); });
 }
 
 std::optional<Timestamp> Chunks::oldestVerified() {
@@ -417,7 +417,7 @@ bool Chunks::finishRemove(ChunkRow chunk, Generation generation, std::span<const
         session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk, generation},
                       [&](const Row&) { mine = true; });
         if (!mine) return;
-        forget.execute(session, {chunk}, rows);
+        forget.executeLater(session, {chunk}, rows);
         session.execute(
             "DELETE FROM replicas WHERE chunk_id = $1 AND store_id IN (SELECT id FROM stores WHERE state = 'removed')",
             {chunk});

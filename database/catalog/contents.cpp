@@ -23,20 +23,21 @@ Entry readEntry(Session& session, FileId file) {
     return std::move(*entry);
 }
 
+// A file of one version, whose row is still to be made.
 FileId makeFile(Session& session, const OwnerRow& owner, const FileTarget& target, const FileName& name,
-                Timestamp now) {
+                std::int64_t size, Timestamp now) {
     if (target.reserved) {
         const auto taken = session.execute(
-            "UPDATE files SET state = 'live', folder_id = $1, name = $2, name_key = $3 WHERE id = $4 AND state = "
-            "'reserved'",
-            {target.folder, name.text(), name.key(), *target.reserved});
+            "UPDATE files SET state = 'live', folder_id = $1, name = $2, name_key = $3, version = 1, size = $4,"
+            " modified_at = $5, updated_at = $6 WHERE id = $7 AND state = 'reserved'",
+            {target.folder, name.text(), name.key(), size, target.modifiedAt, now, *target.reserved});
         if (taken == 1) return *target.reserved;
     }
     FileId file{};
     session.query(
-        "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"
-        " VALUES ($1, $2, 1, 'live', $3, $4, $5, $6, $6) RETURNING id",
-        {owner.id, target.folder, name.text(), name.key(), target.modifiedAt, now},
+        "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, version, size, modified_at, created_at,"
+        " updated_at) VALUES ($1, $2, 1, 'live', $3, $4, 1, $5, $6, $7, $7) RETURNING id",
+        {owner.id, target.folder, name.text(), name.key(), size, target.modifiedAt, now},
         [&](const Row& row) { file = row.id<FileId>(0); });
     return file;
 }
@@ -113,7 +114,7 @@ ContentId contentOf(Session& session, UploadId upload, Range range, const NewCon
         " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
         {content.owner, content.size, content.root, content.sha256, content.verified, range.count, content.now},
         [&](const Row& row) { made = row.id<ContentId>(0); });
-    session.execute(
+    session.executeLater(
         "INSERT INTO content_chunks (content_id, idx, byte_offset, length, chunk_id)"
         " SELECT CAST($1 AS BIGINT), idx - $2, SUM(length) OVER (ORDER BY idx) - length, length, chunk_id FROM "
         "upload_chunks"
@@ -124,22 +125,19 @@ ContentId contentOf(Session& session, UploadId upload, Range range, const NewCon
 
 CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target, ContentId content,
                             std::int64_t size, Timestamp now, const TreeLimits& limits, std::int64_t defaultQuota) {
-    requireLiveFolder(session, owner.id, target.folder);
-    FileId file{};
     const auto taken = findByName(session, target.folder, target.name);
-    if (!taken) {
-        file = makeFile(session, owner, target, target.name, now);
-    } else if (target.onConflict == OnConflict::keepBoth) {
-        file = makeFile(session, owner, target, freeName(session, target.folder, target.name), now);
-    } else if (target.onConflict == OnConflict::fail || taken->kind == Kind::folder) {
-        refuseTakenName(target.name);
-    } else {
-        file = taken->id;
+    if (taken && target.onConflict != OnConflict::keepBoth) {
+        if (target.onConflict == OnConflict::fail || taken->kind == Kind::folder) refuseTakenName(target.name);
+        giveUpReserved(session, target, taken->id);
+        const AddedVersion added =
+            addVersion(session, owner, taken->id, content, size, target.modifiedAt, now, limits, defaultQuota);
+        return {readEntry(session, taken->id), added.isNew};
     }
+    const FileId file = makeFile(session, owner, target,
+                                 taken ? freeName(session, target.folder, target.name) : target.name, size, now);
     giveUpReserved(session, target, file);
-    const AddedVersion added =
-        addVersion(session, owner, file, content, size, target.modifiedAt, now, limits, defaultQuota);
-    return {readEntry(session, file), added.isNew};
+    addFirstVersion(session, owner, file, content, size, target.modifiedAt, now, defaultQuota);
+    return {readEntry(session, file), true};
 }
 
 CommittedFile committedBefore(Session& session, const OpenUpload& upload, const Sha256Digest& root) {

@@ -43,7 +43,8 @@ struct FileTarget {
     Timestamp modifiedAt;
     std::optional<FileId> reserved;  // the file that an upload reserved, if it is still reserved
 };
-// Makes content a file or a version of one, as the policy says. Throws nameTaken, quotaExceeded, notFound (the folder).
+// Makes content a file in the folder, which is live, or a version of one, as the policy says. Throws nameTaken,
+// quotaExceeded.
 [[nodiscard]] CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget& target,
                                           ContentId content, std::int64_t size, Timestamp now, const TreeLimits& limits,
                                           std::int64_t defaultQuota);

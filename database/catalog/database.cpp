@@ -65,6 +65,10 @@ Engine& Database::engine() {
 
 void Database::read(const std::function<void(Session&)>& work) { engine().read(work); }
 void Database::write(const std::function<void(Session&)>& work) { engine().write(work); }
+
+void Database::writeOf(UserId group, const std::function<void(Session&)>& work) {
+    engine().writeOf(valueOf(group), work);
+}
 bool Database::isPostgres() const { return engine_->isPostgres(); }
 Timestamp Database::now() { return engine().now(); }
 int Database::schemaVersion() { return catalog::schemaVersion(engine()); }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "database/catalog/session.h"
+#include "database/catalog/types.h"
 
 namespace chunkvault::catalog {
 
@@ -56,6 +57,10 @@ class Database {
     // must have no effects but on the session and on variables that it sets anew each time. On SQLite several threads'
     // works share one transaction and one fsync, each in its own savepoint.
     void write(const std::function<void(Session&)>& work);
+
+    // The same, for works of one group that would wait for each other's locks: on PostgreSQL too, those that come while
+    // one of them commits share a transaction, each in its own savepoint.
+    void writeOf(UserId group, const std::function<void(Session&)>& work);
 
     [[nodiscard]] bool isPostgres() const;
     [[nodiscard]] Timestamp now();  // the database's clock

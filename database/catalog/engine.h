@@ -22,6 +22,7 @@ class Engine {
     virtual void open() = 0;
     virtual void read(const std::function<void(Session&)>& work) = 0;
     virtual void write(const std::function<void(Session&)>& work) = 0;
+    virtual void writeOf(std::int64_t group, const std::function<void(Session&)>& work) = 0;
     // Runs work alone in a transaction: no other process is in migrate at the same time.
     virtual void migrate(const std::function<void(Session&)>& work) = 0;
     [[nodiscard]] virtual bool isPostgres() const = 0;

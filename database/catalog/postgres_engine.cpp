@@ -1,7 +1,13 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -11,6 +17,7 @@
 #include <libpq-fe.h>
 
 #include "database/catalog/engine.h"
+#include "database/catalog/shared_commits.h"
 
 namespace chunkvault::catalog {
 
@@ -124,7 +131,6 @@ class PostgresSession : public Session {
     // Statements that gave an answer since the last call.
     [[nodiscard]] bool takeAnswered() { return std::exchange(answered_, false); }
 
-    [[nodiscard]] std::string_view forUpdate() const override { return " FOR UPDATE"; }
     [[nodiscard]] bool isPostgres() const override { return true; }
 
     void script(const std::string& sql) override {
@@ -158,17 +164,30 @@ class PostgresSession : public Session {
     [[nodiscard]] int serverVersion() const { return PQserverVersion(connection_.get()); }
 
     // Begins with the first statement.
-    void begin() { deferred_.assign({beginText}); }
+    void begin() {
+        deferred_.clear();
+        depth_ = 0;
+        deferred_.push_back({beginText});
+    }
     void commit() {
-        const bool begun = deferred_.empty() || deferred_.front() != beginText;
-        deferred_.clear();  // COMMIT releases what was not
-        if (!begun) return;
+        if (deferred_.size() == 1 && deferred_.front().sql == beginText) return deferred_.clear();
         if (isLost()) throw SqlError(SqlFailure::connectionLost, "the connection was lost before COMMIT");
-        const Result result(PQexec(connection_.get(), "COMMIT"));
+        Result result;
+        try {
+            result = afterDeferred(
+                [&] {
+                    return PQsendQueryParams(connection_.get(), commitText, 0, nullptr, nullptr, nullptr, nullptr, 0);
+                },
+                [&] { return PQexec(connection_.get(), commitText); });
+        } catch (const SqlError& error) {
+            // COMMIT was on its way with what was deferred.
+            if (error.failure() == SqlFailure::connectionLost) throw CommitUnknown(error.what());
+            throw;
+        }
         if (isLost() || result == nullptr) throw CommitUnknown(PQerrorMessage(connection_.get()));
-        check(result.get(), "COMMIT");
+        check(result.get(), commitText);
         // A transaction in which a statement failed answers COMMIT with ROLLBACK, and calls that a success.
-        if (std::strcmp(PQcmdStatus(result.get()), "COMMIT") != 0)
+        if (std::strcmp(PQcmdStatus(result.get()), commitText) != 0)
             throw SqlError(SqlFailure::other, "the transaction was rolled back: a statement in it had failed");
     }
     void rollback() noexcept {
@@ -179,34 +198,14 @@ class PostgresSession : public Session {
   protected:
     std::int64_t run(std::string_view sql, const Value* values, std::size_t count, RowCallback callback,
                      void* context) override {
-        std::vector<const char*> starts(count);
-        std::vector<int> lengths(count);
-        std::vector<int> formats(count);
-        std::vector<Oid> types(count);
-        std::vector<std::array<char, 24>> numbers(count);
-        for (std::size_t i = 0; i < count; ++i) {
-            const auto& value = values[i].variant();
-            if (const auto* number = std::get_if<std::int64_t>(&value)) {
-                *std::to_chars(numbers[i].data(), numbers[i].data() + numbers[i].size() - 1, *number).ptr = '\0';
-                starts[i] = numbers[i].data();
-                types[i] = bigintOid;
-            } else if (const auto* text = std::get_if<std::string_view>(&value)) {
-                setBytes(*text, starts[i], lengths[i], formats[i]);
-                types[i] = textOid;
-            } else if (const auto* blob = std::get_if<Value::Blob>(&value)) {
-                setBytes(blob->bytes, starts[i], lengths[i], formats[i]);
-                types[i] = byteaOid;
-            }
-        }
-        const std::string& name = prepared(sql, types);
-        const auto parameters = static_cast<int>(count);
-        const Result result = deferred_.empty()
-                                  ? Result(PQexecPrepared(connection_.get(), name.c_str(), parameters, starts.data(),
-                                                          lengths.data(), formats.data(), 0))
-                                  : afterDeferred([&] {
-                                        return PQsendQueryPrepared(connection_.get(), name.c_str(), parameters,
-                                                                   starts.data(), lengths.data(), formats.data(), 0);
-                                    });
+        const Parameters parameters(values, count);
+        const std::string& name = prepared(sql, parameters.types).second;
+        const Result result = afterDeferred(
+            [&] { return send(name, parameters); },
+            [&] {
+                return PQexecPrepared(connection_.get(), name.c_str(), parameters.count(), parameters.starts.data(),
+                                      parameters.lengths.data(), parameters.formats.data(), 0);
+            });
         check(result.get(), sql);
         if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
             return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
@@ -216,43 +215,132 @@ class PostgresSession : public Session {
             for (int row = 0; row < rows; ++row) callback(context, PostgresRow(result.get(), row));
         return rows;
     }
-    void beginSavepoint() override { deferred_.emplace_back(savepointText); }
+    void runLater(std::string_view sql, const Value* values, std::size_t count) override {
+        auto parameters = std::make_unique<Parameters>(values, count);
+        parameters->keep();
+        const Prepared& statement = prepared(sql, parameters->types);
+        if (deferred_.size() >= maxDeferred) sendDeferred();
+        deferred_.push_back(
+            {std::string_view(statement.first).substr(0, sql.size()), &statement.second, std::move(parameters)});
+    }
+    void settle() override {
+        if (std::any_of(deferred_.begin(), deferred_.end(),
+                        [](const Deferred& later) { return later.name != nullptr; }))
+            sendDeferred();
+    }
+    void beginSavepoint() override {
+        deferred_.push_back({savepoints.at(depth_).begin});
+        ++depth_;
+    }
     void rollbackSavepoint() noexcept override {
-        if (takeUnsentSavepoint()) return;
-        std::string sql;
-        for (const std::string_view text : deferred_) sql += std::string(text) + "; ";
-        deferred_.clear();
+        const Savepoint& savepoint = savepoints[--depth_];
+        const auto unsent = std::find_if(deferred_.rbegin(), deferred_.rend(),
+                                         [&](const Deferred& later) { return later.sql == savepoint.begin; });
+        if (unsent != deferred_.rend()) {
+            deferred_.erase(unsent.base() - 1, deferred_.end());
+            return;
+        }
+        deferred_.clear();  // of what is rolled back
         // If this fails, so does every later statement, and COMMIT.
-        PQclear(PQexec(connection_.get(), (sql + "ROLLBACK TO s; RELEASE s").c_str()));
+        PQclear(PQexec(connection_.get(), savepoint.rollback));
     }
     void releaseSavepoint() override {
-        if (!takeUnsentSavepoint()) deferred_.emplace_back("RELEASE s");
+        const Savepoint& savepoint = savepoints[--depth_];
+        if (!deferred_.empty() && deferred_.back().sql == savepoint.begin) deferred_.pop_back();
+        else deferred_.push_back({savepoint.release});
     }
 
   private:
-    static constexpr std::string_view beginText = "BEGIN READ WRITE", savepointText = "SAVEPOINT s";
+    static constexpr const char *beginText = "BEGIN READ WRITE", *commitText = "COMMIT";
+    // By depth, each with a name of its own: one whose RELEASE was never run must not be taken for the one around it.
+    struct Savepoint {
+        const char *begin, *release, *rollback;
+    };
+    static constexpr std::array savepoints = {
+        Savepoint{"SAVEPOINT s0", "RELEASE s0", "ROLLBACK TO s0; RELEASE s0"},
+        Savepoint{"SAVEPOINT s1", "RELEASE s1", "ROLLBACK TO s1; RELEASE s1"},
+        Savepoint{"SAVEPOINT s2", "RELEASE s2", "ROLLBACK TO s2; RELEASE s2"},
+    };
 
-    [[nodiscard]] bool takeUnsentSavepoint() {
-        if (deferred_.empty() || deferred_.back() != savepointText) return false;
-        deferred_.pop_back();
-        return true;
+    static constexpr std::size_t maxDeferred = 64;
+
+    using Prepared = std::pair<const std::string, std::string>;  // text and types of the values, and the name
+
+    // As libpq takes them. Refers to the values' bytes until keep() has copied them.
+    struct Parameters {
+        Parameters(const Value* values, std::size_t count)
+            : starts(count), lengths(count), formats(count), types(count), numbers(count) {
+            for (std::size_t i = 0; i < count; ++i) {
+                const auto& value = values[i].variant();
+                if (const auto* number = std::get_if<std::int64_t>(&value)) {
+                    *std::to_chars(numbers[i].data(), numbers[i].data() + numbers[i].size() - 1, *number).ptr = '\0';
+                    starts[i] = numbers[i].data();
+                    types[i] = bigintOid;
+                } else if (const auto* text = std::get_if<std::string_view>(&value)) {
+                    setBytes(i, *text, textOid);
+                } else if (const auto* blob = std::get_if<Value::Blob>(&value)) {
+                    setBytes(i, blob->bytes, byteaOid);
+                }
+            }
+        }
+        Parameters(const Parameters&) = delete;
+        Parameters& operator=(const Parameters&) = delete;
+
+        [[nodiscard]] int count() const { return static_cast<int>(starts.size()); }
+
+        void keep() {
+            for (std::size_t i = 0; i < starts.size(); ++i)
+                if (formats[i] == 1) starts[i] = bytes.emplace_back(starts[i], lengths[i]).data();
+        }
+
+        std::vector<const char*> starts;
+        std::vector<int> lengths, formats;
+        std::vector<Oid> types;
+        std::vector<std::array<char, 24>> numbers;
+        std::deque<std::string> bytes;
+
+      private:
+        // Binary: text and bytea are sent as they are, with their length.
+        void setBytes(std::size_t i, std::string_view value, Oid type) {
+            starts[i] = value.empty() ? "" : value.data();
+            lengths[i] = static_cast<int>(value.size());
+            formats[i] = 1;
+            types[i] = type;
+        }
+    };
+
+    // Goes with the next statement: BEGIN, SAVEPOINT, RELEASE, and what was executed later.
+    struct Deferred {
+        std::string_view sql;
+        const std::string* name = nullptr;  // of the prepared statement
+        std::unique_ptr<Parameters> parameters;
+    };
+
+    int send(const std::string& name, const Parameters& parameters) {
+        return PQsendQueryPrepared(connection_.get(), name.c_str(), parameters.count(), parameters.starts.data(),
+                                   parameters.lengths.data(), parameters.formats.data(), 0);
+    }
+    int send(const Deferred& statement) {
+        return statement.name == nullptr ? PQsendQueryParams(connection_.get(), statement.sql.data(), 0, nullptr,
+                                                             nullptr, nullptr, nullptr, 0)
+                                         : send(*statement.name, *statement.parameters);
     }
 
     void sendDeferred() {
-        for (const std::string_view text : std::exchange(deferred_, {})) simple(text.data());
+        if (!deferred_.empty()) (void)afterDeferred(nullptr, nullptr);
     }
 
-    // What was deferred, and one more statement, in one round trip: its result.
-    template <typename SendStatement>
-    Result afterDeferred(SendStatement&& sendStatement) {
+    // What was deferred, and one more statement, in one round trip: its result. alone: runs the statement when nothing
+    // was deferred. Both nullptr: only what was deferred.
+    Result afterDeferred(const std::function<int()>& sendStatement, const std::function<PGresult*()>& alone) {
+        if (deferred_.empty()) return Result(alone());
         PGconn* connection = connection_.get();
-        const std::vector<std::string_view> texts = std::exchange(deferred_, {});
+        const std::vector<Deferred> statements = std::exchange(deferred_, {});
         bool sent = PQenterPipelineMode(connection) == 1;
-        for (const std::string_view text : texts)
-            sent = sent && PQsendQueryParams(connection, text.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
-        sent = sent && sendStatement() == 1 && PQpipelineSync(connection) == 1;
+        for (const Deferred& statement : statements) sent = sent && send(statement) == 1;
+        sent = sent && (!sendStatement || sendStatement() == 1) && PQpipelineSync(connection) == 1;
         std::vector<Result> results;
-        for (std::size_t i = 0; sent && i <= texts.size(); ++i) {
+        for (std::size_t i = 0; sent && i < statements.size() + (sendStatement ? 1 : 0); ++i) {
             results.emplace_back(PQgetResult(connection));
             while (const Result rest{PQgetResult(connection)}) {
             }
@@ -260,30 +348,23 @@ class PostgresSession : public Session {
         if (sent) PQclear(PQgetResult(connection));  // of the sync
         if (PQexitPipelineMode(connection) != 1 || !sent)
             throw SqlError(SqlFailure::connectionLost, PQerrorMessage(connection));
-        for (std::size_t i = 0; i < texts.size(); ++i) check(results[i].get(), texts[i]);
+        for (std::size_t i = 0; i < statements.size(); ++i) check(results[i].get(), statements[i].sql);
         return std::move(results.back());
     }
 
-    // Binary: text and bytea are sent as they are, with their length.
-    static void setBytes(std::string_view bytes, const char*& start, int& length, int& format) {
-        start = bytes.empty() ? "" : bytes.data();
-        length = static_cast<int>(bytes.size());
-        format = 1;
-    }
-
     // A NULL has no type of its own and takes that of its place; so a text with other NULLs is another statement.
-    const std::string& prepared(std::string_view sql, const std::vector<Oid>& types) {
+    const Prepared& prepared(std::string_view sql, const std::vector<Oid>& types) {
         key_.assign(sql);
         for (const Oid type : types) key_ += static_cast<char>(type);
         const auto found = statements_.find(key_);
-        if (found != statements_.end()) return found->second;
+        if (found != statements_.end()) return *found;
         sendDeferred();
         std::string name = "s" + std::to_string(statements_.size());
         const std::string text(sql);
         const Result result(
             PQprepare(connection_.get(), name.c_str(), text.c_str(), static_cast<int>(types.size()), types.data()));
         check(result.get(), sql);
-        return statements_.emplace(key_, std::move(name)).first->second;
+        return *statements_.emplace(key_, std::move(name)).first;
     }
 
     void simple(const char* sql) {
@@ -309,7 +390,8 @@ class PostgresSession : public Session {
     std::unique_ptr<PGconn, CloseConnection> connection_;
     std::unordered_map<std::string, std::string> statements_;  // text and types of the values to name
     std::string key_;
-    std::vector<std::string_view> deferred_;  // BEGIN, SAVEPOINT and RELEASE, which go with the next statement
+    std::vector<Deferred> deferred_;
+    std::size_t depth_ = 0;  // of savepoints
     bool answered_ = false;
 };
 
@@ -325,7 +407,8 @@ void pauseBeforeAttempt(int attempt) {
 class PostgresEngine : public Engine {
   public:
     explicit PostgresEngine(const DatabaseOptions& options)
-        : pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {}
+        : waitTimeout_(options.waitTimeout),
+          pool_(options.sessions, options.waitTimeout, [options] { return connect(options); }) {}
 
     void open() override {
         const auto lease = pool_.acquire();
@@ -376,6 +459,11 @@ class PostgresEngine : public Engine {
         }
     }
 
+    void writeOf(std::int64_t group, const std::function<void(Session&)>& work) override {
+        const std::shared_ptr<SharedCommits> commits = commitsOf(group);
+        commits->run(work);
+    }
+
     void migrate(const std::function<void(Session&)>& work) override {
         constexpr std::int64_t lockNumber = 0x4368'756e'6b56;  // "ChunkV"
         write([&](Session& session) {
@@ -397,7 +485,48 @@ class PostgresEngine : public Engine {
     }
 
   private:
+    std::shared_ptr<SharedCommits> commitsOf(std::int64_t group) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(groups_, [](const auto& idle) { return idle.second.expired(); });
+        std::weak_ptr<SharedCommits>& known = groups_[group];
+        auto commits = known.lock();
+        if (!commits)
+            known = commits = std::make_shared<SharedCommits>(
+                waitTimeout_, [this](const std::vector<SharedCommits::Work*>& works) { runBatch(works); });
+        return commits;
+    }
+
+    void runBatch(const std::vector<SharedCommits::Work*>& works) noexcept {
+        try {
+            if (works.size() == 1) return write(works.front()->run);
+            write([&](Session& session) {
+                for (SharedCommits::Work* work : works) runInSavepoint(session, *work);
+            });
+        } catch (...) {
+            for (SharedCommits::Work* work : works) work->error = std::current_exception();
+        }
+    }
+
+    // Throws what concerns the whole transaction.
+    static void runInSavepoint(Session& session, SharedCommits::Work& work) {
+        work.error = nullptr;
+        try {
+            session.savepoint([&] { work.run(session); });
+        } catch (const SqlError& error) {
+            const SqlFailure failure = error.failure();
+            if (failure == SqlFailure::serialization || failure == SqlFailure::connectionLost ||
+                failure == SqlFailure::busy)
+                throw;
+            work.error = std::current_exception();
+        } catch (...) {
+            work.error = std::current_exception();
+        }
+    }
+
+    const std::chrono::milliseconds waitTimeout_;
     Pool<PostgresSession> pool_;
+    std::mutex mutex_;
+    std::map<std::int64_t, std::weak_ptr<SharedCommits>> groups_;  // those that have works now
 };
 
 // A URL that does not parse would be quoted, password and all, in libpq's message.

@@ -26,7 +26,8 @@ struct Locked {
 
 Locked lockUser(Session& session, UserId owner) {
     static const std::string sqlite = "SELECT root_id, quota, used, reserved, seq, state FROM users WHERE id = $1";
-    static const std::string postgres = sqlite + " FOR UPDATE";
+    // What refers to the user may be inserted meanwhile.
+    static const std::string postgres = sqlite + " FOR NO KEY UPDATE";
     std::optional<Locked> found;
     session.query(session.isPostgres() ? postgres : sqlite, {owner}, [&](const Row& row) {
         found = Locked{
@@ -60,21 +61,21 @@ std::int64_t newStamp() {
 }
 
 void bumpSeq(Session& session, UserId owner) {
-    session.execute("UPDATE users SET seq = seq + 1, seq_stamp = $1 WHERE id = $2", {newStamp(), owner});
+    session.executeLater("UPDATE users SET seq = seq + 1, seq_stamp = $1 WHERE id = $2", {newStamp(), owner});
 }
 
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
     if (bytes == 0) return;
     requireRoom(owner, bytes, defaultQuota);
     owner.used += bytes;
-    session.execute("UPDATE users SET used = used + $1 WHERE id = $2", {bytes, owner.id});
+    session.executeLater("UPDATE users SET used = used + $1 WHERE id = $2", {bytes, owner.id});
 }
 
 void addReserved(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {
     if (bytes == 0) return;
     requireRoom(owner, bytes, defaultQuota);
     owner.reserved += bytes;
-    session.execute("UPDATE users SET reserved = reserved + $1 WHERE id = $2", {bytes, owner.id});
+    session.executeLater("UPDATE users SET reserved = reserved + $1 WHERE id = $2", {bytes, owner.id});
 }
 
 std::string likePattern(std::string_view part) {

@@ -116,6 +116,14 @@ class Session {
     std::int64_t execute(std::string_view sql, const std::vector<Value>& values) {
         return run(sql, values.data(), values.size(), nullptr, nullptr);
     }
+    // As execute, for a statement whose answer is not needed: it may go out with the next one or with COMMIT, which
+    // throws then what it would have thrown. Only inside Database::write.
+    void executeLater(std::string_view sql, std::initializer_list<Value> values = {}) {
+        runLater(sql, values.begin(), values.size());
+    }
+    void executeLater(std::string_view sql, const std::vector<Value>& values) {
+        runLater(sql, values.data(), values.size());
+    }
     // Several statements at once, without parameters and results: DDL.
     virtual void script(const std::string& sql) = 0;
 
@@ -129,6 +137,7 @@ class Session {
         beginSavepoint();
         try {
             work();
+            settle();  // what was executed later in it fails in it
         } catch (...) {
             rollbackSavepoint();
             throw;
@@ -136,14 +145,16 @@ class Session {
         releaseSavepoint();
     }
 
-    // " FOR UPDATE" on PostgreSQL; "" on SQLite, whose one writer holds everything.
-    [[nodiscard]] virtual std::string_view forUpdate() const = 0;
     [[nodiscard]] virtual bool isPostgres() const = 0;
 
   protected:
     using RowCallback = void (*)(void* context, const Row& row);
     virtual std::int64_t run(std::string_view sql, const Value* values, std::size_t count, RowCallback callback,
                              void* context) = 0;
+    virtual void runLater(std::string_view sql, const Value* values, std::size_t count) {
+        run(sql, values, count, nullptr, nullptr);
+    }
+    virtual void settle() {}
     virtual void beginSavepoint() = 0;
     virtual void rollbackSavepoint() noexcept = 0;
     virtual void releaseSavepoint() = 0;

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -21,12 +19,11 @@
 #include <sqlite3.h>
 
 #include "database/catalog/engine.h"
+#include "database/catalog/shared_commits.h"
 
 namespace chunkvault::catalog {
 
 namespace {
-
-constexpr std::size_t maxBatch = 64;  // works of one transaction
 
 SqlFailure failureOf(sqlite3* db) {
     const int code = sqlite3_extended_errcode(db);
@@ -118,7 +115,6 @@ class SqliteSession : public Session {
     }
 
     [[nodiscard]] bool isReusable() const { return sqlite3_get_autocommit(db_) != 0; }
-    [[nodiscard]] std::string_view forUpdate() const override { return ""; }
     [[nodiscard]] bool isPostgres() const override { return false; }
 
     void script(const std::string& sql) override {
@@ -277,32 +273,20 @@ void createPrivate(const std::string& file) {
 class SqliteEngine : public Engine {
   public:
     explicit SqliteEngine(const DatabaseOptions& options)
-        : waitTimeout_(options.waitTimeout),
-          writer_(openWriter(options)),
-          readers_(options.sessions, options.waitTimeout, [options] {
-              auto session = openFile(options);
-              session->script("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;");
-              return session;
-          }) {}
+        : writer_(openWriter(options)),
+          readers_(options.sessions, options.waitTimeout,
+                   [options] {
+                       auto session = openFile(options);
+                       session->script("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;");
+                       return session;
+                   }),
+          commits_(options.waitTimeout,
+                   [this](std::vector<SharedCommits::Work*> batch) { runBatch(std::move(batch)); }) {}
 
     void read(const std::function<void(Session&)>& work) override { work(*readers_.acquire()); }
 
-    void write(const std::function<void(Session&)>& work) override {
-        Pending mine{work, nullptr, Pending::State::queued, {}};
-        std::unique_lock lock(mutex_);
-        queue_.push_back(&mine);
-        if (leading_) {
-            const auto moved = [&] { return mine.state != Pending::State::queued; };
-            if (!mine.wake.wait_for(lock, waitTimeout_, moved)) {
-                std::erase(queue_, &mine);
-                throw SqlError(SqlFailure::busy, "the database's writer was not free in time");
-            }
-            mine.wake.wait(lock, [&] { return mine.state != Pending::State::taken; });
-        }
-        if (mine.state != Pending::State::done) lead(lock, mine);
-        lock.unlock();
-        if (mine.error) std::rethrow_exception(mine.error);
-    }
+    void write(const std::function<void(Session&)>& work) override { commits_.run(work); }
+    void writeOf(std::int64_t, const std::function<void(Session&)>& work) override { commits_.run(work); }
 
     void open() override {}
 
@@ -321,20 +305,6 @@ class SqliteEngine : public Engine {
     [[nodiscard]] Timestamp now() override { return systemNow(); }
 
   private:
-    // A work that waits for its transaction. Lives on the stack of the thread that wants it done.
-    struct Pending {
-        enum class State {
-            queued,
-            taken,    // in the batch that runs now
-            leading,  // its thread runs the batches
-            done,
-        };
-        const std::function<void(Session&)>& work;
-        std::exception_ptr error;
-        State state;
-        std::condition_variable wake;
-    };
-
     static std::unique_ptr<SqliteSession> openWriter(const DatabaseOptions& options) {
         createPrivate(options.sqliteFile);
         auto session = openFile(options);
@@ -350,69 +320,41 @@ class SqliteEngine : public Engine {
         return session;
     }
 
-    // Runs the batch that mine is in, and hands the lead to the first work that came meanwhile.
-    void lead(std::unique_lock<std::mutex>& lock, Pending& mine) {
-        leading_ = true;
-        std::erase(queue_, &mine);
-        std::vector<Pending*> batch{&mine};
-        while (!queue_.empty() && batch.size() < maxBatch) {
-            batch.push_back(queue_.front());
-            batch.back()->state = Pending::State::taken;
-            queue_.pop_front();
-        }
-        lock.unlock();
-        runBatch(batch);
-        lock.lock();
-        for (Pending* pending : batch) {
-            pending->state = Pending::State::done;
-            pending->wake.notify_one();
-        }
-        leading_ = !queue_.empty();
-        if (leading_) {
-            queue_.front()->state = Pending::State::leading;
-            queue_.front()->wake.notify_one();
-        }
-    }
-
-    void runBatch(std::vector<Pending*> batch) noexcept {
+    void runBatch(std::vector<SharedCommits::Work*> batch) noexcept {
         while (!batch.empty() && !tryBatch(batch)) {
         }
     }
 
     // False: SQLite took the transaction away while a work ran; that one has its error and has left the batch.
-    bool tryBatch(std::vector<Pending*>& batch) noexcept {
+    bool tryBatch(std::vector<SharedCommits::Work*>& batch) noexcept {
         try {
             writer_->begin();
-            for (Pending* pending : batch) {
-                pending->error = nullptr;
+            for (SharedCommits::Work* work : batch) {
+                work->error = nullptr;
                 try {
-                    writer_->savepoint([&] { pending->work(*writer_); });
+                    writer_->savepoint([&] { work->run(*writer_); });
                 } catch (...) {
-                    pending->error = std::current_exception();
+                    work->error = std::current_exception();
                 }
                 if (writer_->transactionLost()) {
-                    if (!pending->error) pending->error = std::make_exception_ptr(writer_->lossError());
+                    if (!work->error) work->error = std::make_exception_ptr(writer_->lossError());
                     writer_->rollback();
-                    std::erase(batch, pending);
+                    std::erase(batch, work);
                     return false;
                 }
             }
             writer_->commit();
         } catch (...) {
             writer_->rollback();
-            for (Pending* pending : batch)
-                if (!pending->error) pending->error = std::current_exception();
+            for (SharedCommits::Work* work : batch)
+                if (!work->error) work->error = std::current_exception();
         }
         return true;
     }
 
-    const std::chrono::milliseconds waitTimeout_;
-    const std::unique_ptr<SqliteSession> writer_;  // used by the leading thread only
+    const std::unique_ptr<SqliteSession> writer_;  // used by the thread that commits only
     Pool<SqliteSession> readers_;
-
-    std::mutex mutex_;
-    std::deque<Pending*> queue_;
-    bool leading_ = false;  // a thread runs a batch, or has been told to
+    SharedCommits commits_;
 };
 
 }  // namespace

@@ -67,7 +67,7 @@ std::vector<PinnedChunk> pinChunks(Session& session, UploadId upload, std::span<
         pinned.push_back({chunk.index, found.row, found.generation});
         rows.insert(rows.end(), {chunk.index, chunk.length, found.row});
     }
-    sql.execute(session, {upload}, rows);
+    sql.executeLater(session, {upload}, rows);
     return pinned;
 }
 
@@ -92,8 +92,8 @@ void recordStored(Session& session, UploadId upload, std::span<const StoredChunk
     }
     std::vector<Value> copyRows;
     for (const auto& [chunk, store, generation] : copies) copyRows.insert(copyRows.end(), {chunk, store, generation});
-    replicas.execute(session, {now}, copyRows);
-    stored.execute(session, {upload}, rows);
+    replicas.executeLater(session, {now}, copyRows);
+    stored.executeLater(session, {upload}, rows);
 }
 
 std::vector<std::int64_t> pinPresent(Session& session, UploadId upload, UserId owner,
@@ -136,7 +136,7 @@ std::vector<std::int64_t> pinPresent(Session& session, UploadId upload, UserId o
     std::vector<Value> pins;
     for (const auto& [index, chunk] : pinned)
         pins.insert(pins.end(), {index, chunk->length, present.at(chunk->id).row});
-    pin.execute(session, {upload}, pins);
+    pin.executeLater(session, {upload}, pins);
     return missing;
 }
 

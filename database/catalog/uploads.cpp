@@ -1,6 +1,7 @@
 #include "database/catalog/uploads.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "common/error/error.h"
 #include "database/catalog/contents.h"
@@ -66,11 +67,11 @@ bool isCommitted(Session& session, UploadId intake) {
 
 // Only a database behind a connection can commit without its answer arriving, and is asked then.
 void closeCommitted(Session& session, UploadId intake, Timestamp now) {
-    session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {intake});
+    session.executeLater("DELETE FROM upload_chunks WHERE upload_id = $1", {intake});
     if (session.isPostgres())
-        session.execute("UPDATE uploads SET state = 'committed', reserved = 0, expires_at = $1 WHERE id = $2",
-                        {now + committedIntakeUs, intake});
-    else session.execute("DELETE FROM uploads WHERE id = $1", {intake});
+        session.executeLater("UPDATE uploads SET state = 'committed', reserved = 0, expires_at = $1 WHERE id = $2",
+                             {now + committedIntakeUs, intake});
+    else session.executeLater("DELETE FROM uploads WHERE id = $1", {intake});
 }
 
 [[noreturn]] void refuseTakenAtCommit(const FileName& name) {
@@ -203,7 +204,8 @@ void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
         const Timestamp now = clock_();
         (void)lockOpenUpload(session, upload, now);
         recordStored(session, upload, {&chunk, 1}, now);
-        session.execute("UPDATE uploads SET expires_at = $1 WHERE id = $2", {now + limits_.keepDays * dayUs, upload});
+        session.executeLater("UPDATE uploads SET expires_at = $1 WHERE id = $2",
+                             {now + limits_.keepDays * dayUs, upload});
     });
 }
 
@@ -229,6 +231,7 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
             throw Error(ErrorCode::checksumMismatch,
                         "The root of the chunks that arrived is " + actual.toHex() +
                             ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
+        requireLiveFolder(session, owner.id, open.folder);
         const ContentId content =
             contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
         addReserved(session, owner, -open.reserved, defaultQuota_);
@@ -240,11 +243,11 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
             if (error.code() == ErrorCode::nameTaken) refuseTakenAtCommit(target.name);
             throw;
         }
-        session.execute(
+        session.executeLater(
             "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, "
             "expires_at = $4 WHERE id = $5",
             {result->entry.id, result->entry.version, result->newVersion, now + limits_.keepDays * dayUs, upload});
-        session.execute("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
+        session.executeLater("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
         bumpSeq(session, owner.id);
     };
     try {
@@ -307,9 +310,11 @@ UploadId Uploads::openIntake(UserId owner, std::span<const DeclaredChunk> chunks
     UploadId id{};
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
-        OwnerRow row = lockOwner(session, owner);
         const std::int64_t bytes = bytesToReserve(chunks, reserve);
-        addReserved(session, row, bytes, defaultQuota_);
+        if (bytes > 0) {
+            OwnerRow row = lockOwner(session, owner);
+            addReserved(session, row, bytes, defaultQuota_);
+        }
         session.query(
             "INSERT INTO uploads (owner_id, state, chunk_size, reserved, created_at, expires_at)"
             " VALUES ($1, 'open', $2, $3, $4, $5) RETURNING id",
@@ -326,12 +331,13 @@ std::vector<PinnedChunk> Uploads::pinAll(UploadId intake, std::span<const Declar
         const Timestamp now = clock_();
         const auto seen = openUploadOf(session, intake);
         if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
-        OwnerRow owner = lockOwner(session, seen->owner);
-        (void)lockOpenUpload(session, intake, now);
         const std::int64_t bytes = bytesToReserve(chunks, reserve);
-        addReserved(session, owner, bytes, defaultQuota_);
-        session.execute("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
-                        {bytes, intakeEnd(now, limits_.chunkSize), intake});
+        std::optional<OwnerRow> owner;
+        if (bytes > 0) owner = lockOwner(session, seen->owner);
+        (void)lockOpenUpload(session, intake, now);
+        if (owner) addReserved(session, *owner, bytes, defaultQuota_);
+        session.executeLater("UPDATE uploads SET reserved = reserved + $1, expires_at = $2 WHERE id = $3",
+                             {bytes, intakeEnd(now, limits_.chunkSize), intake});
         pinned = pinChunks(session, intake, chunks, now);
     });
     return pinned;
@@ -345,18 +351,17 @@ void Uploads::storedAll(UploadId intake, std::span<const StoredChunk> chunks) {
     });
 }
 
-std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
+std::vector<FileOutcome> Uploads::commitFiles(UserId ownerId, UploadId intake, std::span<const StoredChunk> lastStored,
                                               std::span<const NewFile> files) {
     std::vector<FileOutcome> outcomes;
     bool mayBeCommitted = false;
     const auto work = [&](Session& session) {
         const Timestamp now = clock_();
-        const auto seen = openUploadOf(session, intake);
-        if (!seen) throw Error(ErrorCode::uploadExpired, "The upload has ended. Begin it again.");
-        OwnerRow owner = lockOwner(session, seen->owner);
+        OwnerRow owner = lockOwner(session, ownerId);
         if (mayBeCommitted && isCommitted(session, intake)) return;  // outcomes are what was committed
         outcomes.clear();
         const OpenUpload open = lockOpenUpload(session, intake, now);
+        assert(open.owner == owner.id);
         recordStored(session, intake, lastStored, now);
         addReserved(session, owner, -open.reserved, defaultQuota_);
         FolderPaths folders(session, owner.id, treeLimits_, now);
@@ -389,10 +394,10 @@ std::vector<FileOutcome> Uploads::commitFiles(UploadId intake, std::span<const S
         if (changed) bumpSeq(session, owner.id);
     };
     try {
-        database_.write(work);
+        database_.writeOf(ownerId, work);
     } catch (const CommitUnknown&) {
         mayBeCommitted = true;
-        database_.write(work);
+        database_.writeOf(ownerId, work);
     }
     return outcomes;
 }

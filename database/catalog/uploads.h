@@ -122,8 +122,8 @@ class Uploads {
                         Reserve reserve = Reserve::bytes);
     // storedAll and the commit of the good files and the end of the intake, in one transaction; each file is its own
     // savepoint. lastStored: what was not given to storedAll yet. A COMMIT whose answer is lost is resolved by the
-    // intake's row, which stays for some minutes where that can be.
-    std::vector<FileOutcome> commitFiles(UploadId intake, std::span<const StoredChunk> lastStored,
+    // intake's row, which stays for some minutes where that can be. owner: the one it was opened for.
+    std::vector<FileOutcome> commitFiles(UserId owner, UploadId intake, std::span<const StoredChunk> lastStored,
                                          std::span<const NewFile> files);
     void storedAll(UploadId intake, std::span<const StoredChunk> chunks);
 

@@ -29,6 +29,13 @@ StoredVersion storedVersionOf(const Row& row) {
     return {row.integer(0), row.id<ContentId>(1), row.integer(2), row.integer(3)};
 }
 
+void insertVersion(Session& session, FileId file, std::int64_t number, ContentId content, Timestamp modifiedAt,
+                   Timestamp now) {
+    session.executeLater(
+        "INSERT INTO versions (file_id, n, content_id, modified_at, created_at) VALUES ($1, $2, $3, $4, $5)",
+        {file, number, content, modifiedAt, now});
+}
+
 }  // namespace
 
 int trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::int64_t defaultQuota) {
@@ -39,6 +46,12 @@ int trimVersions(Session& session, OwnerRow& owner, FileId file, int keep, std::
         {file, keep}, [&](const Row& row) { old.push_back(storedVersionOf(row)); });
     for (const StoredVersion& version : old) removeVersion(session, owner, file, version, defaultQuota);
     return static_cast<int>(old.size());
+}
+
+void addFirstVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
+                     Timestamp modifiedAt, Timestamp now, std::int64_t defaultQuota) {
+    insertVersion(session, file, 1, content, modifiedAt, now);
+    addUsed(session, owner, size, defaultQuota);
 }
 
 AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
@@ -52,11 +65,9 @@ AddedVersion addVersion(Session& session, OwnerRow& owner, FileId file, ContentI
     }
     const std::int64_t number = current.number + 1;
     // First the new row, so that trimming cannot drop a content that comes back.
-    session.execute(
-        "INSERT INTO versions (file_id, n, content_id, modified_at, created_at) VALUES ($1, $2, $3, $4, $5)",
-        {file, number, content, modifiedAt, now});
-    session.execute("UPDATE files SET version = $1, size = $2, modified_at = $3, updated_at = $4 WHERE id = $5",
-                    {number, size, modifiedAt, now, file});
+    insertVersion(session, file, number, content, modifiedAt, now);
+    session.executeLater("UPDATE files SET version = $1, size = $2, modified_at = $3, updated_at = $4 WHERE id = $5",
+                         {number, size, modifiedAt, now, file});
     (void)trimVersions(session, owner, file, limits.versionsKeep, defaultQuota);
     addUsed(session, owner, size, defaultQuota);
     return {number, true};

@@ -6,6 +6,10 @@
 
 namespace chunkvault::catalog {
 
+// The version of a file that was just made as one of version 1 and this size. Throws quotaExceeded.
+void addFirstVersion(Session& session, OwnerRow& owner, FileId file, ContentId content, std::int64_t size,
+                     Timestamp modifiedAt, Timestamp now, std::int64_t defaultQuota);
+
 struct AddedVersion {
     std::int64_t number;
     bool isNew;

@@ -10,10 +10,11 @@ IntakeGuard::~IntakeGuard() {
     }
 }
 
-std::vector<catalog::PinnedChunk> IntakeGuard::pin(std::span<const catalog::DeclaredChunk> chunks) {
-    if (intake_) return uploads_.pinAll(*intake_, chunks, reserve_);
+std::vector<catalog::PinnedChunk> IntakeGuard::pin(std::span<const catalog::DeclaredChunk> chunks,
+                                                   catalog::Reserve reserve) {
+    if (intake_) return uploads_.pinAll(*intake_, chunks, reserve);
     std::vector<catalog::PinnedChunk> pinned;
-    intake_ = uploads_.openIntake(owner_, chunks, pinned, reserve_);
+    intake_ = uploads_.openIntake(owner_, chunks, pinned, reserve);
     return pinned;
 }
 
@@ -24,7 +25,7 @@ void IntakeGuard::recordStored(std::span<const catalog::StoredChunk> chunks) {
 std::vector<catalog::FileOutcome> IntakeGuard::commit(std::span<const catalog::StoredChunk> lastStored,
                                                       std::span<const catalog::NewFile> files) {
     if (!intake_) intake_ = uploads_.openIntake(owner_);
-    auto outcomes = uploads_.commitFiles(*intake_, lastStored, files);
+    auto outcomes = uploads_.commitFiles(owner_, *intake_, lastStored, files);
     intake_.reset();
     return outcomes;
 }

@@ -12,13 +12,13 @@ namespace chunkvault::server {
 // Belongs to one request's thread.
 class IntakeGuard {
   public:
-    IntakeGuard(catalog::Uploads& uploads, catalog::UserId owner, catalog::Reserve reserve)
-        : uploads_(uploads), owner_(owner), reserve_(reserve) {}
+    IntakeGuard(catalog::Uploads& uploads, catalog::UserId owner) : uploads_(uploads), owner_(owner) {}
     ~IntakeGuard();
     IntakeGuard(const IntakeGuard&) = delete;
     IntakeGuard& operator=(const IntakeGuard&) = delete;
 
-    [[nodiscard]] std::vector<catalog::PinnedChunk> pin(std::span<const catalog::DeclaredChunk> chunks);
+    [[nodiscard]] std::vector<catalog::PinnedChunk> pin(std::span<const catalog::DeclaredChunk> chunks,
+                                                        catalog::Reserve reserve);
     void recordStored(std::span<const catalog::StoredChunk> chunks);
     // Ends the intake. One outcome a file.
     [[nodiscard]] std::vector<catalog::FileOutcome> commit(std::span<const catalog::StoredChunk> lastStored,
@@ -27,7 +27,6 @@ class IntakeGuard {
   private:
     catalog::Uploads& uploads_;
     catalog::UserId owner_;
-    catalog::Reserve reserve_;
     std::optional<catalog::UploadId> intake_;
 };
 

@@ -74,9 +74,7 @@ class Batch {
   public:
     // Nothing is reserved: a file that is refused, or has been sent before, must not take the room of the next one.
     Batch(Services& services, catalog::UserId owner)
-        : services_(services),
-          account_(bufferAccount(owner)),
-          guard_(services.catalog.uploads, owner, catalog::Reserve::nothing) {}
+        : services_(services), account_(bufferAccount(owner)), guard_(services.catalog.uploads, owner) {}
 
     // Reads a file's bytes into chunks; whether they have its hash.
     bool readFile(BatchBody& body, const BatchFile& file, catalog::NewFile& made) {
@@ -134,7 +132,7 @@ class Batch {
     void flush() {
         if (chunks_.empty()) return;
         guard_.recordStored(unrecorded_);
-        unrecorded_ = services_.intake.putAll(guard_.pin(declared_), chunks_);
+        unrecorded_ = services_.intake.putAll(guard_.pin(declared_, catalog::Reserve::nothing), chunks_);
         declared_.clear();
         chunks_.clear();
         bytes_ = 0;

@@ -17,9 +17,7 @@ namespace {
 class FormFile {
   public:
     FormFile(Services& services, catalog::UserId owner)
-        : services_(services),
-          account_(bufferAccount(owner)),
-          guard_(services.catalog.uploads, owner, catalog::Reserve::bytes) {}
+        : services_(services), account_(bufferAccount(owner)), guard_(services.catalog.uploads, owner) {}
 
     void readFrom(http::MultipartReader& parts, std::optional<std::uint64_t> bodyLength) {
         // A file is shorter than the body that it comes in, so a small one does not take the memory of a whole chunk.
@@ -70,10 +68,12 @@ class FormFile {
             whole_.update(chunk.bytes());
         }
         recordUnderWay();
+        // What a file of one chunk needs is known at its commit, which follows at once.
+        const auto reserve = count_ == 0 && last ? catalog::Reserve::nothing : catalog::Reserve::bytes;
         const catalog::DeclaredChunk declared{count_, static_cast<std::int64_t>(chunk.size()), chunk.id()};
         // Beside the last one there is nothing left to read.
         underWay_ = std::async(last ? std::launch::deferred : std::launch::async,
-                               [this, chunk, pinned = guard_.pin({&declared, 1})] {
+                               [this, chunk, pinned = guard_.pin({&declared, 1}, reserve)] {
                                    return services_.intake.putAll(pinned, {&chunk, 1});
                                });
         ++count_;

@@ -54,7 +54,7 @@ class TreeTest : public CatalogTest {
         std::vector<StoredChunk> stored;
         for (const PinnedChunk& pin : pinned) stored.push_back({pin.index, pin.row, pin.generation, stores_});
         const NewFile file{base, {}, name(text), size, 0, std::ssize(declared), id, time.now(), onConflict};
-        const auto outcomes = uploads.commitFiles(intake, stored, std::span(&file, 1));
+        const auto outcomes = uploads.commitFiles(owner, intake, stored, std::span(&file, 1));
         if (outcomes.front().error) throw *outcomes.front().error;
         return outcomes.front().file->entry;
     }

@@ -51,7 +51,7 @@ TEST_P(UploadChunksTest, ManyArePinnedStoredAndCommittedAsOneByOne) {
             root.add(static_cast<std::uint64_t>(chunk.length), chunk.id);
         }
         file.sha256 = ChunkId::of(std::to_string(count));
-        const auto outcomes = uploads.commitFiles(intake, {}, {&file, 1});
+        const auto outcomes = uploads.commitFiles(alice.id, intake, {}, {&file, 1});
         ASSERT_TRUE(outcomes[0].file) << outcomes[0].error->what();
         EXPECT_EQ(outcomes[0].file->entry.root, root.finish());
         EXPECT_EQ(chunks.safety(*outcomes[0].file->entry.content).copiesPresent, 3);

@@ -377,8 +377,9 @@ TEST_P(UploadsTest, ThatReserveNothingAreMeasuredFileByFile) {
                        .modifiedAt = time.now(),
                        .onConflict = OnConflict::version};
     };
-    const auto outcomes = uploads.commitFiles(
-        intake, stored, std::vector{file("a", 0, 100), file("b", 1, 100), file("a", 0, 100), file("c", 2, 50)});
+    const auto outcomes =
+        uploads.commitFiles(alice.id, intake, stored,
+                            std::vector{file("a", 0, 100), file("b", 1, 100), file("a", 0, 100), file("c", 2, 50)});
     EXPECT_TRUE(outcomes[0].file);
     EXPECT_EQ(outcomes[1].error->code(), ErrorCode::quotaExceeded);
     EXPECT_FALSE(outcomes[2].file->newVersion);
@@ -441,7 +442,7 @@ TEST_P(UploadsTest, OfABatchCommitTheGoodFilesOnly) {
                        policy};
     };
     const auto outcomes = uploads.commitFiles(
-        intake, stored,
+        alice.id, intake, stored,
         std::vector{file({FileName::parse("x"), FileName::parse("y")}, "a", OnConflict::fail),
                     file({FileName::parse("X"), FileName::parse("y")}, "A", OnConflict::fail),
                     file({}, "short", OnConflict::fail, 2), file({FileName::parse("x")}, "b", OnConflict::fail),
@@ -552,7 +553,7 @@ class LostCommitTest : public VaultTest {
                                     .modifiedAt = time.now(),
                                     .onConflict = OnConflict::fail});
         beforeTheCommit();
-        return by.commitFiles(intake, stored, files);
+        return by.commitFiles(user.id, intake, stored, files);
     }
     void expectOnce(const User& user, const std::vector<FileOutcome>& outcomes) {
         ASSERT_EQ(outcomes.size(), 3u);

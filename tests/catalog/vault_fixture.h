@@ -83,7 +83,7 @@ class VaultTest : public CatalogTest {
                            ChunkId::of(text),
                            time.now(),
                            policy};
-        return std::move(uploads.commitFiles(intake, stored, {&file, 1}).front());
+        return std::move(uploads.commitFiles(user.id, intake, stored, {&file, 1}).front());
     }
 
     TreeLimits treeLimits{.maxDepth = 10, .maxEntriesAtOnce = 1000, .versionsKeep = 3};

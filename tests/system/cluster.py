@@ -265,7 +265,7 @@ class Cluster:
         differences = {}
         def tidy():
             reports = {name: admin.post(f"/admin/sweeps/{name}").json()
-                       for name in ("expired", "unreferenced", "orphans", "surplus")}
+                       for name in ("uploads", "trash", "unreferenced", "orphans", "surplus")}
             self.await_copies()
             rows = self.rows()
             differences.clear()
