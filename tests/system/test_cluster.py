@@ -119,11 +119,13 @@ def test_a_second_process_with_the_id_of_a_node(cluster, checker):
     twin = cluster.new_node(20, NODE_ID=node.id)
     cluster.nodes.remove(twin)
     twin.launch()
-    cluster.until(lambda: "still reports with another store" in twin.log_text(), "a refusal")
-    checker.await_acknowledged(10)
-    assert not (twin.store / "vault.json").exists()
-    assert cluster.postgres.sql(store) == before and rows_of(cluster)[node.id]
-    twin.kill()
+    try:
+        cluster.until(lambda: "still reports with another store" in twin.log_text(), "a refusal")
+        checker.await_acknowledged(10)
+        assert not (twin.store / "vault.json").exists()
+        assert cluster.postgres.sql(store) == before and cluster.rows()[node.id]
+    finally:
+        twin.kill()
     # Stopped in order, it is known to be away at once.
     node.stop()
     assert cluster.node_states()[node.id]["state"] == "suspect"
