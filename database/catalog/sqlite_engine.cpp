@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -305,6 +307,21 @@ class SqliteEngine : public Engine {
     [[nodiscard]] Timestamp now() override { return systemNow(); }
 
   private:
+    // Two that switch at the same time hold what the other one waits for; SQLite gives up at once then.
+    static std::string switchToWal(Session& session, std::chrono::milliseconds patience) {
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        for (;;) {
+            try {
+                std::string mode;
+                session.query("PRAGMA journal_mode = WAL", {}, [&](const Row& row) { mode = row.text(0); });
+                return mode;
+            } catch (const SqlError& error) {
+                if (error.failure() != SqlFailure::busy || std::chrono::steady_clock::now() >= deadline) throw;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+    }
+
     static std::unique_ptr<SqliteSession> openWriter(const DatabaseOptions& options) {
         createPrivate(options.sqliteFile);
         auto session = openFile(options);
@@ -312,8 +329,7 @@ class SqliteEngine : public Engine {
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = "
             "-8192;"
             "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;");
-        std::string mode;
-        session->query("PRAGMA journal_mode = WAL", {}, [&](const Row& row) { mode = row.text(0); });
+        const std::string mode = switchToWal(*session, options.waitTimeout);
         if (mode != "wal")
             throw Error(ErrorCode::unavailable, "The database cannot be opened.",
                         options.sqliteFile + " is on a file system without the shared memory that SQLite's WAL needs");
