@@ -178,12 +178,12 @@ SweptWindow<FileId> Tree::trimVersions(int keep, FileId after, int limit) {
             files.push_back({row.id<UserId>(0), row.id<FileId>(1)});
         });
     });
-    for (const auto& [user, file] : files) {
+    for (const Long& found : files) {
         int removed = 0;
         database_.write([&](Session& session) {
-            OwnerRow owner = lockOwnerInAnyState(session, user);
-            removed = catalog::trimVersions(session, owner, file, keep, defaultQuota_);
-            if (removed > 0) bumpSeq(session, user);
+            OwnerRow owner = lockOwnerInAnyState(session, found.owner);
+            removed = catalog::trimVersions(session, owner, found.file, keep, defaultQuota_);
+            if (removed > 0) bumpSeq(session, found.owner);
         });
         swept.changed += removed;
     }
