@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     refusing([&] { (void)wire::parseNodeReport(text); });
     refusing([&] { (void)wire::parseNodeReportAnswer(text); });
     (void)wire::parseProblem(text);
-    refusing([&] { (void)storagenode::parseChunkPage(text); });
+    refusing([&] { (void)storagenode::parseKeptPage(text); });
     refusing([&] {
         std::uint64_t total = 0;
         for (const storagenode::BatchEntry& entry : storagenode::parseBatchEntries(text)) total += entry.size;

@@ -18,7 +18,7 @@ Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, cons
     for (const catalog::StoreRow row : part.stores)
         if (const LiveStore* const found = storeOf(stores, row)) sources.push_back(found);
     // Suspects last: one that hangs would be waited for with each chunk.
-    std::ranges::stable_partition(sources, [](const LiveStore* store) { return store->answers; });
+    std::stable_partition(sources.begin(), sources.end(), [](const LiveStore* store) { return store->answers; });
     for (const LiveStore* const found : sources) {
         try {
             return found->store->get(part.id, size, buffers.acquire(size));
