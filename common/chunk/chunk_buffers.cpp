@@ -58,15 +58,20 @@ ChunkBuffer ChunkBuffers::acquireFor(BufferAccount account, std::size_t capacity
 
 std::vector<ChunkBuffer> ChunkBuffers::acquireAll(std::span<const std::size_t> capacities,
                                                   std::chrono::milliseconds timeout) {
+    return acquireAllFor(BufferAccount::nobody, capacities, timeout);
+}
+
+std::vector<ChunkBuffer> ChunkBuffers::acquireAllFor(BufferAccount account, std::span<const std::size_t> capacities,
+                                                     std::chrono::milliseconds timeout) {
     std::size_t left = std::min(std::accumulate(capacities.begin(), capacities.end(), std::size_t{0}), budget_);
     std::vector<ChunkBuffer> buffers;
     buffers.reserve(capacities.size());
     std::unique_lock lock(mutex_);
-    awaitRoom(BufferAccount::nobody, left, timeout, lock);
+    awaitRoom(account, left, timeout, lock);
     for (const std::size_t capacity : capacities) {
         const std::size_t charged = std::min(capacity, left);
         if (!lock.owns_lock()) lock.lock();
-        buffers.push_back(lend(capacity, charged, BufferAccount::nobody, lock));
+        buffers.push_back(lend(capacity, charged, account, lock));
         left -= charged;
     }
     return buffers;

@@ -68,6 +68,8 @@ class ChunkBuffers {
     // Several at once, for who needs all of them before any can be given back. Their sum is waited for as one.
     [[nodiscard]] std::vector<ChunkBuffer> acquireAll(std::span<const std::size_t> capacities,
                                                       std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    [[nodiscard]] std::vector<ChunkBuffer> acquireAllFor(BufferAccount account, std::span<const std::size_t> capacities,
+                                                         std::chrono::milliseconds timeout = std::chrono::seconds(30));
     // A buffer if there is room now and nobody waits for it.
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquire(std::size_t capacity);
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquireFor(BufferAccount account, std::size_t capacity);

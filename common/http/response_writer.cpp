@@ -112,8 +112,12 @@ BodyWriter& ResponseWriter::begin(int status, std::string_view contentType, std:
 }
 
 void ResponseWriter::sendProblem(const Error& error, std::string_view allow) {
-    // How long the content is goes with the refusal of a range (RFC 9110 section 15.5.17).
-    std::erase_if(headers_, [](const Header& header) { return !equalsIgnoringCase(header.name, "Content-Range"); });
+    // How long the content is goes with the refusal of a range (RFC 9110 section 15.5.17), and which tus is spoken with
+    // every answer to it.
+    std::erase_if(headers_, [](const Header& header) {
+        return !equalsIgnoringCase(header.name, "Content-Range") && !equalsIgnoringCase(header.name, "Tus-Resumable") &&
+               !equalsIgnoringCase(header.name, "Tus-Version");
+    });
     pending_.clear();
     status_ = 0;
     bodyBytes_ = 0;

@@ -12,6 +12,7 @@ namespace chunkvault::catalog {
 namespace {
 
 constexpr int namedInMessage = 20;
+constexpr int mostInTheWay = 1000;             // files with the numbered names of one folder
 constexpr std::int64_t windowChunks = 10'000;  // rows of one query: a large file has millions
 
 Entry readEntry(Session& session, FileId file) {
@@ -140,11 +141,11 @@ CommittedFile attachContent(Session& session, OwnerRow& owner, const FileTarget&
     return {readEntry(session, file), true};
 }
 
-CommittedFile committedBefore(Session& session, const OpenUpload& upload, const Sha256Digest& root) {
+CommittedFile committedBefore(Session& session, const OpenUpload& upload, const std::optional<Sha256Digest>& root) {
     bool same = false;
     session.query(
         "SELECT c.root FROM versions v JOIN contents c ON c.id = v.content_id WHERE v.file_id = $1 AND v.n = $2",
-        {upload.file, upload.version}, [&](const Row& row) { same = row.digest(0) == root; });
+        {upload.file, upload.version}, [&](const Row& row) { same = !root || row.digest(0) == *root; });
     if (!same)
         throw Error(ErrorCode::conflict,
                     "This upload was committed with another root, or its version was deleted since. Begin a new one.");
@@ -162,7 +163,14 @@ FileId FolderPaths::make(FileId base, std::span<const FileName> path) {
             continue;
         }
         const int depth = at.depth + 1;
-        if (const auto existing = findByName(session_, at.id, name)) {
+        FileName here = name;
+        auto existing = findByName(session_, at.id, here);
+        for (int number = 2; files_ == InTheWay::goRound && existing && existing->kind == Kind::file; ++number) {
+            if (number > mostInTheWay) refuseTakenName(name);
+            here = name.numbered(number);
+            existing = findByName(session_, at.id, here);
+        }
+        if (existing) {
             if (existing->kind == Kind::file)
                 throw Error(ErrorCode::nameTaken,
                             "\"" + name.text() + "\" on the way is a file, not a folder. Choose another path.");
@@ -175,7 +183,7 @@ FileId FolderPaths::make(FileId base, std::span<const FileName> path) {
                 "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
                 "updated_at)"
                 " VALUES ($1, $2, 0, 'live', $3, $4, $5, $5, $5) RETURNING id",
-                {owner_, parent, name.text(), name.key(), now_}, [&](const Row& row) {
+                {owner_, parent, here.text(), here.key(), now_}, [&](const Row& row) {
                     at = {row.id<FileId>(0), depth};
                 });
         }

@@ -49,14 +49,19 @@ struct FileTarget {
                                           ContentId content, std::int64_t size, Timestamp now, const TreeLimits& limits,
                                           std::int64_t defaultQuota);
 
-// What an earlier commit of upload made. Throws conflict when that had another root, or is gone.
-[[nodiscard]] CommittedFile committedBefore(Session& session, const OpenUpload& upload, const Sha256Digest& root);
+// What an earlier commit of upload made. Throws conflict when that had another root than the one given, or is gone.
+[[nodiscard]] CommittedFile committedBefore(Session& session, const OpenUpload& upload,
+                                            const std::optional<Sha256Digest>& root);
+
+// What happens about a file that has the name of a folder on the way.
+enum class InTheWay { refuse, goRound };  // goRound: the folder is "name (2)", or the next one that is no file
 
 // mkdir -p for many files at once: each folder is looked up once.
 class FolderPaths {
   public:
-    FolderPaths(Session& session, UserId owner, const TreeLimits& limits, Timestamp now)
-        : session_(session), owner_(owner), limits_(limits), now_(now) {}
+    FolderPaths(Session& session, UserId owner, const TreeLimits& limits, Timestamp now,
+                InTheWay files = InTheWay::refuse)
+        : session_(session), owner_(owner), limits_(limits), now_(now), files_(files) {}
 
     // The last folder of path below base. Throws notFound (base), nameTaken (a file is in the way), invalidValue
     // (depth).
@@ -74,6 +79,7 @@ class FolderPaths {
     UserId owner_;
     const TreeLimits& limits_;
     Timestamp now_;
+    InTheWay files_;
     bool madeAny_ = false;
     std::unordered_map<std::string, Known> known_;  // by base and the keys on the way
 };

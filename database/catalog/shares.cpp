@@ -7,6 +7,7 @@
 #include "database/catalog/database.h"
 #include "database/catalog/folders.h"
 #include "database/catalog/rows.h"
+#include "database/catalog/share_rows.h"
 
 namespace chunkvault::catalog {
 
@@ -18,20 +19,50 @@ constexpr Timestamp ticketUs = dayUs;
 constexpr std::string_view shareColumns =
     "s.id, s.owner_id, s.file_id, s.salt, s.password_hash, s.expires_at, s.max_downloads, s.downloads, s.created_at, "
     "s.last_used_at,"
-    " s.revoked_at";
+    " s.revoked_at, s.kind, s.title, s.max_bytes, s.max_file_bytes, s.max_files, s.types, s.arrived_files, "
+    "s.arrived_bytes";
+constexpr int shareColumnCount = 19;
+
+constexpr std::string_view textOf(ShareKind kind) { return kind == ShareKind::upload ? "upload" : "download"; }
 
 Share shareOf(const Row& row) {
-    return {row.id<ShareId>(0), row.id<UserId>(1), row.id<FileId>(2),   ShareKind::download,
-            row.text(3),        row.maybeText(4),  row.maybeInteger(5), row.maybeInteger(6),
-            row.integer(7),     row.integer(8),    row.maybeInteger(9), row.maybeInteger(10)};
+    Share share{};
+    share.id = row.id<ShareId>(0);
+    share.owner = row.id<UserId>(1);
+    share.file = row.id<FileId>(2);
+    share.salt = row.text(3);
+    share.passwordHash = row.maybeText(4);
+    share.expiresAt = row.maybeInteger(5);
+    share.maxDownloads = row.maybeInteger(6);
+    share.downloads = row.integer(7);
+    share.createdAt = row.integer(8);
+    share.lastUsedAt = row.maybeInteger(9);
+    share.revokedAt = row.maybeInteger(10);
+    share.kind = row.text(11) == textOf(ShareKind::upload) ? ShareKind::upload : ShareKind::download;
+    share.title = row.text(12);
+    share.limits = {row.maybeInteger(13), row.maybeInteger(14), row.maybeInteger(15), row.text(16)};
+    share.arrivedFiles = row.integer(17);
+    share.arrivedBytes = row.integer(18);
+    return share;
 }
 
-Share requireShare(Session& session, UserId owner, ShareId share) {
-    static const std::string select = "SELECT " + std::string(shareColumns) +
-                                      " FROM shares s WHERE s.id = $1 AND s.owner_id = $2 AND s.revoked_at IS NULL";
+void countOpen(Session& session, Share& share) {
+    if (share.kind != ShareKind::upload) return;
+    session.query("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM uploads WHERE request_id = $1 AND state = 'open'",
+                  {share.id}, [&](const Row& row) {
+                      share.openFiles = row.integer(0);
+                      share.openBytes = row.integer(1);
+                  });
+}
+
+Share requireShare(Session& session, UserId owner, ShareId share, ShareKind kind) {
+    static const std::string select =
+        "SELECT " + std::string(shareColumns) +
+        " FROM shares s WHERE s.id = $1 AND s.owner_id = $2 AND s.kind = $3 AND s.revoked_at IS NULL";
     std::optional<Share> found;
-    session.query(select, {share, owner}, [&](const Row& row) { found = shareOf(row); });
+    session.query(select, {share, owner, textOf(kind)}, [&](const Row& row) { found = shareOf(row); });
     if (!found) throw Error(ErrorCode::notFound, "There is no link with this id.");
+    countOpen(session, *found);
     return std::move(*found);
 }
 
@@ -70,6 +101,23 @@ std::optional<Entry> findShared(Session& session, UserId owner, FileId file) {
 
 }  // namespace
 
+Share requireOpenRequest(Session& session, ShareId request, Timestamp now) {
+    static const std::string select = "SELECT " + std::string(shareColumns) +
+                                      " FROM shares s WHERE s.id = $1 AND s.kind = 'upload' AND s.revoked_at IS NULL";
+    std::optional<Share> found;
+    session.query(select, {request}, [&](const Row& row) { found = shareOf(row); });
+    if (!found) refuseUnknown();
+    Shares::checkTime(*found, now);
+    return std::move(*found);
+}
+
+void countArrival(Session& session, ShareId request, std::int64_t bytes, Timestamp now) {
+    session.executeLater(
+        "UPDATE shares SET arrived_files = arrived_files + 1, arrived_bytes = arrived_bytes + $1, last_used_at = $2"
+        " WHERE id = $3",
+        {bytes, now, request});
+}
+
 Shares::Shares(Database& database, Clock clock) : database_(database), clock_(std::move(clock)) {}
 
 Share Shares::create(UserId owner, const NewShare& share, std::string_view salt,
@@ -77,73 +125,95 @@ Share Shares::create(UserId owner, const NewShare& share, std::string_view salt,
     std::optional<Share> made;
     database_.write([&](Session& session) {
         (void)lockOwner(session, owner);
-        if (!findShared(session, owner, share.file))
+        if (share.kind == ShareKind::upload) requireLiveFolder(session, owner, share.file);
+        else if (!findShared(session, owner, share.file))
             throw Error(ErrorCode::notFound, "There is no file with this id, or it is in the trash.");
+        const RequestLimits& limits = share.limits;
         ShareId id{};
         session.query(
-            "INSERT INTO shares (owner_id, file_id, kind, salt, password_hash, expires_at, max_downloads, created_at)"
-            " VALUES ($1, $2, 'download', $3, $4, $5, $6, $7) RETURNING id",
-            {owner, share.file, salt, share.passwordHash, share.expiresAt, share.maxDownloads, clock_()},
+            "INSERT INTO shares (owner_id, file_id, kind, salt, password_hash, expires_at, max_downloads, created_at,"
+            " title, max_bytes, max_file_bytes, max_files, types)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+            {owner, share.file, textOf(share.kind), salt, share.passwordHash, share.expiresAt, share.maxDownloads,
+             clock_(), share.title, limits.maxBytes, limits.maxFileBytes, limits.maxFiles, limits.types},
             [&](const Row& row) { id = row.id<ShareId>(0); });
         session.execute("UPDATE shares SET token_hash = $1 WHERE id = $2", {tokenHashOf(id), id});
         bumpSeq(session, owner);
-        made = requireShare(session, owner, id);
+        made = requireShare(session, owner, id, share.kind);
     });
     return std::move(*made);
 }
 
-Share Shares::get(UserId owner, ShareId share) {
+Share Shares::get(UserId owner, ShareId share, ShareKind kind) {
     std::optional<Share> found;
-    database_.read([&](Session& session) { found = requireShare(session, owner, share); });
+    database_.read([&](Session& session) { found = requireShare(session, owner, share, kind); });
     return std::move(*found);
 }
 
-std::vector<Share> Shares::list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after, int limit) {
-    static const std::string begin = "SELECT " + std::string(shareColumns) +
-                                     " FROM shares s WHERE s.owner_id = $1 AND s.revoked_at IS NULL AND s.id < $2";
+std::vector<Share> Shares::list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after, int limit,
+                                ShareKind kind) {
+    static const std::string begin =
+        "SELECT " + std::string(shareColumns) +
+        " FROM shares s WHERE s.owner_id = $1 AND s.revoked_at IS NULL AND s.id < $2 AND s.kind = $4";
     static const std::string all = begin + " ORDER BY s.id DESC LIMIT $3",
-                             ofFile = begin + " AND s.file_id = $4 ORDER BY s.id DESC LIMIT $3";
+                             ofFile = begin + " AND s.file_id = $5 ORDER BY s.id DESC LIMIT $3";
     const std::int64_t before = after ? valueOf(*after) : std::numeric_limits<std::int64_t>::max();
     std::vector<Share> shares;
     database_.read([&](Session& session) {
         shares.clear();
         const auto each = [&](const Row& row) { shares.push_back(shareOf(row)); };
-        if (file) session.query(ofFile, {owner, before, limit, *file}, each);
-        else session.query(all, {owner, before, limit}, each);
+        if (file) session.query(ofFile, {owner, before, limit, textOf(kind), *file}, each);
+        else session.query(all, {owner, before, limit, textOf(kind)}, each);
+        for (Share& share : shares) countOpen(session, share);
     });
     return shares;
 }
 
-Share Shares::change(UserId owner, ShareId share, const ShareChange& change) {
+Share Shares::change(UserId owner, ShareId share, const ShareChange& change, ShareKind kind) {
     std::optional<Share> changed;
     database_.write([&](Session& session) {
         (void)lockOwner(session, owner);
-        Share now = requireShare(session, owner, share);
+        Share now = requireShare(session, owner, share, kind);
         if (change.passwordHash) now.passwordHash = *change.passwordHash;
         if (change.expiresAt) now.expiresAt = *change.expiresAt;
         if (change.maxDownloads) now.maxDownloads = *change.maxDownloads;
-        session.execute("UPDATE shares SET password_hash = $1, expires_at = $2, max_downloads = $3 WHERE id = $4",
-                        {now.passwordHash, now.expiresAt, now.maxDownloads, share});
+        if (change.title) now.title = *change.title;
+        if (change.maxBytes) now.limits.maxBytes = *change.maxBytes;
+        if (change.maxFileBytes) now.limits.maxFileBytes = *change.maxFileBytes;
+        if (change.maxFiles) now.limits.maxFiles = *change.maxFiles;
+        if (change.types) now.limits.types = *change.types;
+        session.execute(
+            "UPDATE shares SET password_hash = $1, expires_at = $2, max_downloads = $3, title = $4, max_bytes = $5,"
+            " max_file_bytes = $6, max_files = $7, types = $8 WHERE id = $9",
+            {now.passwordHash, now.expiresAt, now.maxDownloads, now.title, now.limits.maxBytes, now.limits.maxFileBytes,
+             now.limits.maxFiles, now.limits.types, share});
         bumpSeq(session, owner);
         changed = std::move(now);
     });
     return std::move(*changed);
 }
 
-void Shares::revoke(UserId owner, ShareId share) {
+void Shares::revoke(UserId owner, ShareId share, ShareKind kind) {
     database_.write([&](Session& session) {
         (void)lockOwner(session, owner);
-        (void)requireShare(session, owner, share);
+        (void)requireShare(session, owner, share, kind);
         session.execute("UPDATE shares SET revoked_at = $1 WHERE id = $2", {clock_(), share});
         session.execute("DELETE FROM share_tickets WHERE share_id = $1", {share});
         bumpSeq(session, owner);
     });
 }
 
-SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
-    static const std::string select = "SELECT " + std::string(shareColumns) +
-                                      ", u.username, u.seq, u.seq_stamp FROM shares s JOIN users u ON u.id = s.owner_id"
-                                      " WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND u.state = 'active'";
+SharedThing Shares::resolve(const Sha256Digest& tokenHash, ShareKind kind) {
+    return resolveBy("s.token_hash = $1", tokenHash, kind);
+}
+
+SharedThing Shares::resolve(ShareId share, ShareKind kind) { return resolveBy("s.id = $1", share, kind); }
+
+SharedThing Shares::resolveBy(std::string_view condition, const Value& value, ShareKind kind) {
+    const std::string select = "SELECT " + std::string(shareColumns) +
+                               ", u.username, u.seq, u.seq_stamp FROM shares s JOIN users u ON u.id = s.owner_id"
+                               " WHERE s.kind = $2 AND s.revoked_at IS NULL AND u.state = 'active' AND " +
+                               std::string(condition);
     std::optional<Share> share;
     std::optional<Entry> entry;
     std::string ownerName;
@@ -151,12 +221,14 @@ SharedThing Shares::resolve(const Sha256Digest& tokenHash) {
     database_.read([&](Session& session) {
         share.reset();
         entry.reset();
-        session.query(select, {tokenHash}, [&](const Row& row) {
+        session.query(select, {value, textOf(kind)}, [&](const Row& row) {
             share = shareOf(row);
-            ownerName = row.text(11);
-            ownerRevision = {row.integer(12), row.integer(13)};
+            ownerName = row.text(shareColumnCount);
+            ownerRevision = {row.integer(shareColumnCount + 1), row.integer(shareColumnCount + 2)};
         });
-        if (share) entry = findShared(session, share->owner, share->file);
+        if (!share) return;
+        entry = findShared(session, share->owner, share->file);
+        countOpen(session, *share);
     });
     if (!share || !entry) refuseUnknown();
     return {std::move(*share), std::move(*entry), std::move(ownerName), ownerRevision};

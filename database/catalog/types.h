@@ -172,17 +172,31 @@ struct Upload {
     Timestamp expiresAt;
     std::int64_t chunksStored = 0;
     std::int64_t bytesStored = 0;
+    std::optional<std::int64_t> received;  // tus: bytes from the start that are durable; nullopt: not by tus
+    std::string metadata;                  // tus: as the client sent it
+    std::optional<ShareId> request;        // a guest's, by this upload request
     // Of the owner, for checking the upload's token.
     UserState ownerState;
     Timestamp ownerPasswordChangedAt;
 };
 
-enum class ShareKind { download };
+enum class ShareKind {
+    download,
+    upload,  // a request for files, which guests bring into a folder
+};
+
+// What an upload request takes. nullopt: any number.
+struct RequestLimits {
+    std::optional<std::int64_t> maxBytes;      // of all files together
+    std::optional<std::int64_t> maxFileBytes;  // of one
+    std::optional<std::int64_t> maxFiles;
+    std::string types;  // comma-separated: ".jpg", "image/*", "application/pdf"; empty: any
+};
 
 struct Share {
     ShareId id;
     UserId owner;
-    FileId file;
+    FileId file;  // of an upload request the folder
     ShareKind kind;
     std::string salt;
     std::optional<std::string> passwordHash;
@@ -192,6 +206,11 @@ struct Share {
     Timestamp createdAt;
     std::optional<Timestamp> lastUsedAt;
     std::optional<Timestamp> revokedAt;
+    // Of upload requests only.
+    std::string title;  // what the owner asks for
+    RequestLimits limits;
+    std::int64_t arrivedFiles = 0, arrivedBytes = 0;
+    std::int64_t openFiles = 0, openBytes = 0;  // of uploads under way, which count as well
 };
 
 // What a sweep did about the next rows of their kind, in the order of their ids.

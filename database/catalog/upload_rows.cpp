@@ -10,7 +10,7 @@ constexpr std::string_view columns =
     "SELECT u.id, u.owner_id, u.upload_key, u.state, u.folder_id, u.name, u.size, u.chunk_size, u.on_conflict, "
     "u.modified_at,"
     " u.file_id, u.version, u.reserved, u.created_at, u.expires_at, o.state, o.password_changed_at,"
-    " u.new_version"
+    " u.new_version, u.received, u.metadata, u.request_id, u.lease, u.lease_until"
     " FROM uploads u JOIN users o ON o.id = u.owner_id ";
 
 UploadState stateOf(std::string_view text) {
@@ -44,6 +44,9 @@ Upload uploadOf(const Row& row) {
     upload.version = row.maybeInteger(11).value_or(0);
     upload.createdAt = row.integer(13);
     upload.expiresAt = row.integer(14);
+    upload.received = row.maybeInteger(18);
+    upload.metadata = row.text(19);
+    if (!row.isNull(20)) upload.request = row.id<ShareId>(20);
     upload.ownerState = userStateOf(row.text(15));
     upload.ownerPasswordChangedAt = row.integer(16);
     return upload;
@@ -65,7 +68,13 @@ OpenUpload openOf(const Row& row) {
             .version = upload.version,
             .newVersion = row.maybeInteger(17).value_or(0) != 0,
             .reserved = row.integer(12),
-            .expiresAt = upload.expiresAt};
+            .expiresAt = upload.expiresAt,
+            .received = upload.received,
+            .request = upload.request,
+            .lease = row.integer(21),
+            .leaseUntil = row.integer(22),
+            .ownerState = upload.ownerState,
+            .ownerPasswordChangedAt = upload.ownerPasswordChangedAt};
 }
 
 std::optional<OpenUpload> select(Session& session, const std::string& sql, UploadId upload) {
@@ -90,6 +99,13 @@ OpenUpload lockOpenUpload(Session& session, UploadId upload, Timestamp now) {
     if (found->state == UploadState::ended || found->expiresAt <= now)
         throw Error(ErrorCode::uploadExpired, "This upload has ended. Begin it again with POST /uploads.");
     return std::move(*found);
+}
+
+OpenUpload lockChunkedUpload(Session& session, UploadId upload, Timestamp now) {
+    OpenUpload open = lockOpenUpload(session, upload, now);
+    if (open.received)
+        throw Error(ErrorCode::conflict, "This upload was begun with tus. Go on at its own address, with PATCH.");
+    return open;
 }
 
 void endUpload(Session& session, OwnerRow& owner, const OpenUpload& upload, std::int64_t defaultQuota) {

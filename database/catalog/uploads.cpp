@@ -8,6 +8,7 @@
 #include "database/catalog/database.h"
 #include "database/catalog/folders.h"
 #include "database/catalog/rows.h"
+#include "database/catalog/share_rows.h"
 #include "database/catalog/upload_chunks.h"
 #include "database/catalog/upload_rows.h"
 
@@ -23,10 +24,6 @@ constexpr std::int64_t slowestBytesPerS = 1 << 10, mostBytesAtOnce = 8 << 20;
 
 Timestamp intakeEnd(Timestamp now, std::int64_t chunkSize) {
     return now + hourUs + std::max(chunkSize, mostBytesAtOnce) / slowestBytesPerS * secondUs;
-}
-
-std::int64_t chunkCountFor(std::int64_t size, std::int64_t chunkSize) {
-    return size / chunkSize + (size % chunkSize != 0 ? 1 : 0);
 }
 
 std::string_view textOf(OnConflict policy) {
@@ -74,6 +71,43 @@ void closeCommitted(Session& session, UploadId intake, Timestamp now) {
     else session.executeLater("DELETE FROM uploads WHERE id = $1", {intake});
 }
 
+void requireFewOpen(Session& session, UserId owner, int maxOpen) {
+    std::int64_t open = 0;
+    session.query(
+        "SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND state = 'open' AND upload_key IS NOT NULL"
+        " AND request_id IS NULL",
+        {owner}, [&](const Row& row) { open = row.integer(0); });
+    if (open >= maxOpen)
+        throw Error(ErrorCode::conflict,
+                    "You have " + std::to_string(open) + " open uploads. Finish or end some of them first.");
+}
+
+// An upload of a guest holds its owner's quota, so it must begin soon.
+constexpr Timestamp firstByteUs = hourUs;
+
+void requireRoomInRequest(Session& session, const Share& request, std::int64_t size, int maxOpen) {
+    std::int64_t files = request.arrivedFiles, bytes = request.arrivedBytes, open = 0;
+    session.query("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM uploads WHERE request_id = $1 AND state = 'open'",
+                  {request.id}, [&](const Row& row) {
+                      open = row.integer(0);
+                      files += open;
+                      bytes += row.integer(1);
+                  });
+    const RequestLimits& limits = request.limits;
+    if (limits.maxFiles && files >= *limits.maxFiles)
+        throw Error(ErrorCode::gone, "This link has taken as many files as it may. Ask its owner for a new one.");
+    if (limits.maxFileBytes && size > *limits.maxFileBytes)
+        throw Error(ErrorCode::payloadTooLarge, "A file may have at most " + std::to_string(*limits.maxFileBytes) +
+                                                    " bytes here, and this one has " + std::to_string(size) + '.');
+    if (limits.maxBytes && size > *limits.maxBytes - bytes)
+        throw Error(ErrorCode::payloadTooLarge,
+                    "This link takes " + std::to_string(std::max<std::int64_t>(*limits.maxBytes - bytes, 0)) +
+                        " bytes more, and this file has " + std::to_string(size) + '.');
+    if (open >= maxOpen)
+        throw Error(ErrorCode::tooManyRequests, "Too many files are on their way by this link. Try again later.")
+            .retryAfter(60);
+}
+
 [[noreturn]] void refuseTakenAtCommit(const FileName& name) {
     throw Error(ErrorCode::nameTaken, "There is something named \"" + name.text() +
                                           "\" in this folder already. Nothing has to be sent again: commit with "
@@ -118,13 +152,16 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
             session.execute("UPDATE uploads SET upload_key = NULL WHERE id = $1", {id});
         }
         requireLiveFolder(session, owner, wanted.folder);
-        std::int64_t open = 0;
-        session.query("SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND state = 'open' AND upload_key IS NOT NULL",
-                      {owner}, [&](const Row& count) { open = count.integer(0); });
-        if (open >= limits_.maxOpenPerOwner)
-            throw Error(ErrorCode::conflict,
-                        "You have " + std::to_string(open) + " open uploads. Finish or end some of them first.");
-        const auto taken = findByName(session, wanted.folder, wanted.name);
+        Timestamp expiresAt = now + limits_.keepDays * dayUs;
+        if (wanted.request) {
+            const Share request = requireOpenRequest(session, *wanted.request, now);
+            requireRoomInRequest(session, request, wanted.size, limits_.maxOpenPerOwner);
+            expiresAt = std::min(now + firstByteUs, request.expiresAt.value_or(expiresAt));
+        } else {
+            requireFewOpen(session, owner, limits_.maxOpenPerOwner);
+        }
+        // By tus a name is settled when the last byte has come.
+        const auto taken = wanted.inOrder ? std::nullopt : findByName(session, wanted.folder, wanted.name);
         if (taken && (wanted.onConflict == OnConflict::fail ||
                       (wanted.onConflict == OnConflict::version && taken->kind == Kind::folder)))
             refuseTakenName(wanted.name);
@@ -144,10 +181,11 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
         session.query(
             "INSERT INTO uploads (owner_id, upload_key, state, folder_id, name, name_key, size, chunk_size, "
             "modified_at,"
-            " on_conflict, file_id, reserved, created_at, expires_at)"
-            " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12) RETURNING id",
+            " on_conflict, file_id, reserved, created_at, expires_at, received, metadata, request_id)"
+            " VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, $8, $9, $10, $6, $11, $12, $13, $14, $15) RETURNING id",
             {owner, wanted.key, wanted.folder, wanted.name.text(), wanted.name.key(), wanted.size, limits_.chunkSize,
-             modifiedAt, textOf(wanted.onConflict), file, now, now + limits_.keepDays * dayUs},
+             modifiedAt, textOf(wanted.onConflict), file, now, expiresAt,
+             wanted.inOrder ? std::optional<std::int64_t>(0) : std::nullopt, wanted.metadata, wanted.request},
             [&](const Row& made) { id = made.id<UploadId>(0); });
         isNew = true;
     });
@@ -180,7 +218,7 @@ std::vector<Upload> Uploads::list(UserId owner, int limit) {
 std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const DeclaredChunk> chunks) {
     std::vector<std::int64_t> missing;
     database_.write([&](Session& session) {
-        const OpenUpload open = lockOpenUpload(session, upload, clock_());
+        const OpenUpload open = lockChunkedUpload(session, upload, clock_());
         for (const DeclaredChunk& chunk : chunks) requireFit(open, chunk);
         missing = pinPresent(session, upload, open.owner, chunks, limits_.writeQuorum);
     });
@@ -190,16 +228,21 @@ std::vector<std::int64_t> Uploads::have(UploadId upload, std::span<const Declare
 PinnedChunk Uploads::pin(UploadId upload, const DeclaredChunk& chunk) {
     PinnedChunk pinned{};
     database_.write([&](Session& session) {
-        requireFit(lockOpenUpload(session, upload, clock_()), chunk);
+        requireFit(lockChunkedUpload(session, upload, clock_()), chunk);
         pinned = pinChunks(session, upload, {&chunk, 1}, clock_()).front();
     });
     return pinned;
 }
 
+void Uploads::requireQuorum(std::span<const StoredChunk> chunks) const {
+    for (const StoredChunk& chunk : chunks)
+        if (static_cast<int>(chunk.stores.size()) < limits_.writeQuorum)
+            throw Error(ErrorCode::unavailable, "Too few stores could keep the chunk. Send it again in a few seconds.")
+                .retryAfter(5);
+}
+
 void Uploads::stored(UploadId upload, const StoredChunk& chunk) {
-    if (static_cast<int>(chunk.stores.size()) < limits_.writeQuorum)
-        throw Error(ErrorCode::unavailable, "Too few stores could keep the chunk. Send it again in a few seconds.")
-            .retryAfter(5);
+    requireQuorum({&chunk, 1});
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         (void)lockOpenUpload(session, upload, now);
@@ -224,31 +267,9 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
             result = committedBefore(session, *locked, root);
             return;
         }
-        const OpenUpload open = lockOpenUpload(session, upload, now);
-        const Range all{0, chunkCountFor(open.size, open.chunkSize)};
-        const Sha256Digest actual = requireComplete(session, upload, all, open.size, limits_.writeQuorum);
-        if (actual != root)
-            throw Error(ErrorCode::checksumMismatch,
-                        "The root of the chunks that arrived is " + actual.toHex() +
-                            ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
-        requireLiveFolder(session, owner.id, open.folder);
-        const ContentId content =
-            contentOf(session, upload, all, {owner.id, open.size, root, claimedSha256, false, now});
-        addReserved(session, owner, -open.reserved, defaultQuota_);
-        const FileTarget target{open.folder, open.name(), onConflict.value_or(open.onConflict), open.modifiedAt,
-                                open.file};
-        try {
-            result = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
-        } catch (const Error& error) {
-            if (error.code() == ErrorCode::nameTaken) refuseTakenAtCommit(target.name);
-            throw;
-        }
-        session.executeLater(
-            "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, "
-            "expires_at = $4 WHERE id = $5",
-            {result->entry.id, result->entry.version, result->newVersion, now + limits_.keepDays * dayUs, upload});
-        session.executeLater("DELETE FROM upload_chunks WHERE upload_id = $1", {upload});
-        bumpSeq(session, owner.id);
+        const OpenUpload open = lockChunkedUpload(session, upload, now);
+        result = commitOpen(session, owner, open, open.folder, root, {claimedSha256, false},
+                            onConflict.value_or(open.onConflict), now);
     };
     try {
         database_.write(work);
@@ -256,6 +277,36 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
         database_.write(work);  // whether it happened is in the upload's row, which is read first
     }
     return std::move(*result);
+}
+
+CommittedFile Uploads::commitOpen(Session& session, OwnerRow& owner, const OpenUpload& open, FileId folder,
+                                  const std::optional<Sha256Digest>& root, const WholeHash& whole,
+                                  OnConflict onConflict, Timestamp now) {
+    const Range all{0, chunkCountFor(open.size, open.chunkSize)};
+    const Sha256Digest actual = requireComplete(session, open.id, all, open.size, limits_.writeQuorum);
+    if (root && actual != *root)
+        throw Error(ErrorCode::checksumMismatch,
+                    "The root of the chunks that arrived is " + actual.toHex() +
+                        ", not the one announced. Compare the chunks with \"have\" and send those that differ.");
+    requireLiveFolder(session, owner.id, folder);
+    const ContentId content =
+        contentOf(session, open.id, all, {owner.id, open.size, actual, whole.sha256, whole.verified, now});
+    addReserved(session, owner, -open.reserved, defaultQuota_);
+    const FileTarget target{folder, open.name(), onConflict, open.modifiedAt, open.file};
+    CommittedFile made{};
+    try {
+        made = attachContent(session, owner, target, content, open.size, now, treeLimits_, defaultQuota_);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::nameTaken) refuseTakenAtCommit(target.name);
+        throw;
+    }
+    session.executeLater(
+        "UPDATE uploads SET state = 'committed', reserved = 0, file_id = $1, version = $2, new_version = $3, "
+        "expires_at = $4 WHERE id = $5",
+        {made.entry.id, made.entry.version, made.newVersion, now + limits_.keepDays * dayUs, open.id});
+    session.executeLater("DELETE FROM upload_chunks WHERE upload_id = $1", {open.id});
+    bumpSeq(session, owner.id);
+    return made;
 }
 
 void Uploads::end(UploadId upload) {
@@ -276,6 +327,8 @@ void Uploads::endIntakes() {
                       [&](const Row& row) { open.push_back(row.id<UploadId>(0)); });
     });
     for (const UploadId intake : open) end(intake);
+    database_.write(
+        [](Session& session) { session.execute("UPDATE uploads SET lease = 0, lease_until = 0 WHERE lease <> 0"); });
 }
 
 int Uploads::expire(int limit) {

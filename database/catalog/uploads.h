@@ -1,5 +1,5 @@
-// From the first byte of an upload to the committed file. Every door (resumable, multipart, batch, later tus) pins its
-// chunks here before they are put and commits here at the end. Thread-safe.
+// From the first byte of an upload to the committed file. Every door (resumable, multipart, batch, tus) pins its chunks
+// here before they are put and commits here at the end. Thread-safe.
 #pragma once
 
 #include <optional>
@@ -13,6 +13,10 @@
 
 namespace chunkvault::catalog {
 
+struct OpenUpload;
+struct OwnerRow;
+class Session;
+
 struct NewUpload {
     std::string key;  // the client's, unique per owner
     FileId folder;
@@ -20,6 +24,9 @@ struct NewUpload {
     std::int64_t size;                    // bytes, >= 0
     std::optional<Timestamp> modifiedAt;  // nullopt: when the upload was created
     OnConflict onConflict;
+    bool inOrder = false;                 // by tus
+    std::string metadata = {};            // as the tus client sent it
+    std::optional<ShareId> request = {};  // a guest's: of one of the owner's upload requests, with inOrder
 };
 
 // A chunk as the client announces it.
@@ -41,6 +48,29 @@ struct StoredChunk {
     ChunkRow row;
     Generation generation;
     std::vector<StoreRow> stores;  // that answered: durable there
+};
+
+// The right to write an upload whose bytes come in order. It is one request's at a time; a holder that gives no sign of
+// life for leaseUs loses it to the next one, and with it whatever it had not stored.
+struct Writing {
+    UploadId upload;
+    std::int64_t lease;
+    Timestamp passwordChangedAt;  // of the owner
+    std::int64_t offset;          // bytes that are durable
+    // The bytes after the last whole chunk are a chunk too, which the next bytes replace by a longer one.
+    struct Tail {
+        std::int64_t index;  // where it is pinned; negative
+        ChunkRow row;
+        ChunkId id;
+        std::int64_t length;
+    };
+    std::optional<Tail> tail;
+};
+
+// The SHA-256 of a whole file, where it is known: claimed by the client, or verified when the server hashed the bytes.
+struct WholeHash {
+    std::optional<Sha256Digest> sha256;
+    bool verified = false;
 };
 
 // A file of a multipart or batch request; its chunks are indexes [firstChunk, firstChunk + chunkCount) of the intake.
@@ -75,7 +105,7 @@ struct UploadLimits {
     int writeQuorum = 2;
     int replicationFactor = 3;
     int keepDays = 7;            // after the last byte
-    int maxOpenPerOwner = 1000;  // resumable uploads
+    int maxOpenPerOwner = 1000;  // resumable uploads; of guests as many for each upload request
     std::int64_t maxChunks = 4'000'000;
 };
 
@@ -107,10 +137,30 @@ class Uploads {
     CommittedFile commit(UploadId upload, const Sha256Digest& root, std::optional<Sha256Digest> claimedSha256,
                          std::optional<OnConflict> onConflict = std::nullopt);
     void end(UploadId upload);  // gives up; idempotent
-    // Ends the intakes that are open: at the start of the only server of a vault, whose former process left them.
+    // Ends the intakes that are open, and the rights to write: at the start of the only server of a vault, whose former
+    // process left them.
     void endIntakes();
     // Sweep: ends uploads whose time is over, deletes rows of those that ended; how many.
     int expire(int limit);
+
+    // tus: bytes that come in order, chunk by chunk, with create before. The right to write from offset on. Throws
+    // locked (somebody else writes), conflict (another offset, or committed), uploadExpired, and for a guest's upload
+    // gone or notFound when its upload request is over.
+    [[nodiscard]] Writing beginWriting(UploadId upload, std::int64_t offset);
+    // Still there; to be called every few seconds. Throws locked when another has taken over.
+    void keepWriting(const Writing& writing);
+    // Before the put: a whole chunk, the last one of the file, or (a shorter one) the tail. Throws as keepWriting.
+    PinnedChunk pinNext(const Writing& writing, std::int64_t index, const ChunkId& id, std::int64_t length);
+    // After the put of chunks that follow on what was received, in order: they count from now on. Throws as
+    // beginWriting and stored.
+    void received(Writing& writing, std::span<const StoredChunk> chunks, std::int64_t offset);
+    // The same with the last bytes of the file, and the commit, in one transaction: nobody sees an upload that is whole
+    // and no file. folders are made below the upload's folder. As nobody can be asked any more, what is in the way of
+    // name or folders is passed over ("name (2)"). Throws as received, and notFound when the folder is gone.
+    CommittedFile finish(const Writing& writing, std::span<const StoredChunk> chunks, std::span<const FileName> folders,
+                         const WholeHash& whole);
+    void endWriting(const Writing& writing);  // another may write at once
+    static constexpr Timestamp leaseUs = 10 * secondUs;
 
     // Multipart and batch: an upload that lives as long as its request.
     UploadId openIntake(UserId owner);
@@ -128,6 +178,16 @@ class Uploads {
     void storedAll(UploadId intake, std::span<const StoredChunk> chunks);
 
   private:
+    void requireQuorum(std::span<const StoredChunk> chunks) const;
+    // Under the owner's lock: makes the file of an open upload's chunks. root: as the client computed it; nullopt: as
+    // it is.
+    CommittedFile commitOpen(Session& session, OwnerRow& owner, const OpenUpload& open, FileId folder,
+                             const std::optional<Sha256Digest>& root, const WholeHash& whole, OnConflict onConflict,
+                             Timestamp now);
+    // Of an upload whose bytes come in order: records chunks, and gives the upload as it was, under its row's lock.
+    OpenUpload recordInOrder(Session& session, const Writing& writing, std::span<const StoredChunk> chunks,
+                             std::int64_t offset, Timestamp now);
+
     Database& database_;
     Clock clock_;
     UploadLimits limits_;

@@ -15,16 +15,6 @@ namespace {
 // A chunk whose client was waited for that long is given back when others wait for memory: it can be read again.
 constexpr std::chrono::milliseconds maxClientWait{250};
 
-// IMF-fixdate (RFC 9110 section 5.6.7).
-std::string httpDate(Timestamp time) {
-    const std::time_t seconds = time / secondUs;
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    char text[64];
-    const std::size_t length = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    return {text, length};
-}
-
 void setCommonHeaders(Call& call, const Download& download) {
     auto& response = call.response;
     response.setHeader("ETag", download.etag);
@@ -37,6 +27,15 @@ void setCommonHeaders(Call& call, const Download& download) {
 }
 
 }  // namespace
+
+std::string httpDate(Timestamp time) {
+    const std::time_t seconds = time / secondUs;
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[64];
+    const std::size_t length = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    return {text, length};
+}
 
 Download downloadOf(const catalog::Entry& entry) {
     if (entry.kind == catalog::Kind::folder)

@@ -10,6 +10,9 @@
 
 namespace chunkvault::server {
 
+// IMF-fixdate (RFC 9110 section 5.6.7).
+[[nodiscard]] std::string httpDate(Timestamp time);
+
 struct Download {
     catalog::ContentId content;
     std::int64_t size;

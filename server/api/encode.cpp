@@ -110,6 +110,8 @@ Json errorJson(const Error& error) {
             {"detail", error.publicMessage()}};
 }
 
+Json numberOrNull(std::optional<std::int64_t> number) { return number ? Json(*number) : Json(nullptr); }
+
 Json timeOrNull(std::optional<Timestamp> time) { return time ? Json(toRfc3339(*time)) : Json(nullptr); }
 
 Json toJson(const Entry& entry) {

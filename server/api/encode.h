@@ -25,6 +25,7 @@ namespace chunkvault::server {
 [[nodiscard]] wire::Json committedJson(const catalog::CommittedFile& file);
 // One part's failure inside an answer: {type, status, detail}, as in a problem document.
 [[nodiscard]] wire::Json errorJson(const Error& error);
+[[nodiscard]] wire::Json numberOrNull(std::optional<std::int64_t> number);
 [[nodiscard]] wire::Json timeOrNull(std::optional<Timestamp> time);
 [[nodiscard]] std::string_view stateName(catalog::StoreState state);
 

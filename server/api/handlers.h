@@ -96,6 +96,27 @@ void getShare(Services&, Call&);
 void changeShare(Services&, Call&);
 void revokeShare(Services&, Call&);
 
+// requests.cpp: upload requests, the owner's side
+void createRequest(Services&, Call&);
+void listRequests(Services&, Call&);
+void getRequest(Services&, Call&);
+void changeRequest(Services&, Call&);
+void revokeRequest(Services&, Call&);
+
+// requested.cpp: the guest's side
+void describeRequest(Services&, Call&);
+void unlockRequest(Services&, Call&);
+void createRequestedUpload(Services&, Call&);
+
+// tus.cpp
+void tusOptions(Services&, Call&);
+void tusCreate(Services&, Call&);
+void tusHead(Services&, Call&);
+void tusPatch(Services&, Call&);
+void tusEnd(Services&, Call&);
+void tusOverride(Services&, Call&);
+void tusReceipt(Services&, Call&);
+
 // shared.cpp: the guest's side
 void openShare(Services&, Call&);
 void unlockShare(Services&, Call&);

@@ -24,6 +24,8 @@ std::string lowerMethod(http::Method method) {
 Json schemaContent(std::string_view name) {
     if (name == "binary")
         return {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
+    if (name == "tus")
+        return {{"application/offset+octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     if (name == "text") return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
     const char* media = name == "Form"    ? "multipart/form-data"
                         : name == "Batch" ? "application/octet-stream"
@@ -45,8 +47,14 @@ Json operation(const ApiRoute& route, const Json& queryOf) {
     const auto query = queryOf.find(std::string(http::toString(route.method)) + ' ' + std::string(pattern));
     if (query != queryOf.end())
         for (const Json& parameter : *query) parameters.push_back(parameter);
+    if (route.request == "tus") {
+        // Only a header can say which version of tus a request is in, and where its bytes belong.
+        for (const char* name : {"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset"})
+            parameters.push_back({{"name", name}, {"in", "header"}, {"schema", {{"type", "string"}}}});
+    }
     if (!parameters.empty()) json["parameters"] = std::move(parameters);
-    if (!route.request.empty()) json["requestBody"] = {{"required", true}, {"content", schemaContent(route.request)}};
+    if (!route.request.empty())
+        json["requestBody"] = {{"required", route.request != "tus"}, {"content", schemaContent(route.request)}};
     Json success = {{"description", route.summary}};
     if (!route.answer.empty()) success["content"] = schemaContent(route.answer);
     json["responses"] = {

@@ -94,12 +94,35 @@ constexpr ApiRoute table[] = {
     {Method::post, "/uploads/{id}/commit",        upload, commitUpload,  "Make the file of the chunks",                  "Commit", 200, "Committed"},
     {Method::del,  "/uploads/{id}",               upload, endUpload,     "Give up an upload",                            "", 204, ""},
 
+    // Uploads by tus 1.0 (https://tus.io): bytes in order, any client
+    {Method::options, "/tus",       open, tusOptions, "What of tus is spoken",                        "", 204, ""},
+    {Method::post,  "/tus",         user, tusCreate,  "Begin an upload; Location is its own address", "tus", 201, "", anySize, true},
+    {Method::options, "/tus/{upload}", open, tusOptions, "What of tus is spoken",                     "", 204, ""},
+    {Method::head,  "/tus/{upload}", open, tusHead,   "How many bytes are there",                     "", 200, ""},
+    {Method::patch, "/tus/{upload}", open, tusPatch,  "More bytes, from Upload-Offset on",            "tus", 204, "", anySize, true},
+    {Method::del,   "/tus/{upload}", open, tusEnd,    "Give up an upload",                            "", 204, ""},
+    {Method::post,  "/tus/{upload}", open, tusOverride, "PATCH, DELETE or HEAD by X-HTTP-Method-Override", "tus", 204, "", anySize, true},
+    {Method::get,   "/tus/{upload}", open, tusReceipt, "What has become of an upload, with its hashes", "", 200, "Receipt"},
+
     // Share links: the owner's side
     {Method::post,  "/files/{id}/share", user, createShare, "Make a link to a file or folder",      "NewShare", 201, "Share"},
     {Method::get,   "/shares",           user, listShares,  "Links, newest first; file_id filters", "", 200, "ShareList"},
     {Method::get,   "/shares/{id}",      user, getShare,    "One link",                             "", 200, "Share"},
     {Method::patch, "/shares/{id}",      user, changeShare, "Change expiry, limit or password",     "ShareChange", 200, "Share"},
     {Method::del,   "/shares/{id}",      user, revokeShare, "Revoke a link",                        "", 204, ""},
+
+    // Upload requests: links by which guests bring files. The owner's side
+    {Method::post,  "/files/{id}/request", user, createRequest, "Ask for files into a folder",                "NewRequest", 201, "Request"},
+    {Method::get,   "/requests",           user, listRequests,  "Upload requests, newest first; folder_id filters", "", 200, "RequestList"},
+    {Method::get,   "/requests/{id}",      user, getRequest,    "One upload request",                         "", 200, "Request"},
+    {Method::patch, "/requests/{id}",      user, changeRequest, "Change title, expiry, limits or password",   "RequestChange", 200, "Request"},
+    {Method::del,   "/requests/{id}",      user, revokeRequest, "Revoke an upload request; what is on its way by it ends", "", 204, ""},
+
+    // Upload requests: the guest's side
+    {Method::get,     "/request/{token}/info",   open, describeRequest, "What is asked for, and how much is left of its limits", "", 200, "RequestInfo"},
+    {Method::post,    "/request/{token}/unlock", open, unlockRequest,   "Give the password; sets a cookie",  "Unlock", 204, ""},
+    {Method::options, "/request/{token}/files",  open, tusOptions,      "What of tus is spoken",             "", 204, ""},
+    {Method::post,    "/request/{token}/files",  open, createRequestedUpload, "Begin an upload by tus; Location is its own address", "tus", 201, "", anySize, true},
 
     // Share links: the guest's side
     {Method::get,  "/share/{token}",        open, openShare,        "The shared bytes",                   "", 200, "binary", 0, true},

@@ -6,7 +6,7 @@
 #include "server/api/download.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
-#include "server/api/limit_keys.h"
+#include "server/api/link_access.h"
 #include "server/auth/base64.h"
 #include "server/cache/cache.h"
 
@@ -18,54 +18,11 @@ using wire::ObjectReader;
 
 namespace {
 
-constexpr const char* passwordCookie = "cv_share";
 constexpr const char* ticketCookie = "cv_ticket";
-constexpr int fiveMinutesS = 300, ticketS = 24 * 3600;
 
 std::string sharePath(const Call& call) { return "/share/" + std::string(call.request.param("token")); }
 
-void setCookie(Call& call, const char* name, const std::string& value, const std::string& path, int maxAgeS) {
-    call.response.setHeader("Set-Cookie", std::string(name) + '=' + value + "; Path=" + path +
-                                              "; Max-Age=" + std::to_string(maxAgeS) + "; HttpOnly; SameSite=Lax" +
-                                              (call.request.secure ? "; Secure" : ""));
-}
-
-bool isUnlocked(const Services& services, const Call& call, const catalog::Share& share) {
-    if (!share.passwordHash) return true;
-    const auto cookie = call.request.cookie(passwordCookie);
-    return cookie && equalInConstantTime(*cookie, shareCookie(services.keys, share.id, *share.passwordHash));
-}
-
-// Guesses are counted for the address and for the link before the hash is computed.
-void checkPassword(Services& services, const Call& call, const catalog::Share& share, std::string_view password) {
-    auto& accounts = services.catalog.accounts;
-    const std::string link = "share:" + wireId(share.id), guest = link + ':' + addressKey(call.request.clientAddress);
-    accounts.countAttempt(guest, services.settings.sharePasswordsPerAddress, fiveMinutesS);
-    accounts.countAttempt(link, 10 * services.settings.sharePasswordsPerAddress, fiveMinutesS);
-    if (!services.passwords.verify(password, share.passwordHash))
-        throw Error(ErrorCode::sharePasswordRequired, "The password of this link is wrong.");
-    accounts.clearAttempts(guest);
-    accounts.clearAttempts(link);
-}
-
-SharedThing find(Services& services, Call& call) {
-    SharedThing thing = services.catalog.shares.resolve(tokenHash(call.request.param("token")));
-    catalog::Shares::checkTime(thing.share, services.clock());
-    call.response.setHeader("Referrer-Policy", "no-referrer");
-    return thing;
-}
-
-// The share, with its password presented by cookie or X-Share-Password.
-SharedThing open(Services& services, Call& call) {
-    SharedThing thing = find(services, call);
-    if (!isUnlocked(services, call, thing.share)) {
-        const auto password = call.request.header("X-Share-Password");
-        if (!password)
-            throw Error(ErrorCode::sharePasswordRequired, "This link has a password. Send it as X-Share-Password.");
-        checkPassword(services, call, thing.share, *password);
-    }
-    return thing;
-}
+SharedThing open(Services& services, Call& call) { return openLink(services, call, catalog::ShareKind::download); }
 
 // The ticket that the guest presents: by cookie, or within the ETag of If-Range ("<root>-<ticket>").
 std::string presentedTicket(const Call& call, const std::string& root) {
@@ -116,7 +73,7 @@ void sendShared(Services& services, Call& call, const catalog::Share& share, con
             services.catalog.shares.spend(share.id, entry.id, entry.version, entry.size, wanted.length,
                                           tokenHash(ticket));
             download.etag = '"' + root + '-' + ticket + '"';
-            setCookie(call, ticketCookie, ticket, path, ticketS);
+            setLinkCookie(call, ticketCookie, ticket, path);
         }
     }
     bytes.send(download);
@@ -153,21 +110,11 @@ void openShare(Services& services, Call& call) {
 }
 
 void unlockShare(Services& services, Call& call) {
-    const SharedThing thing = find(services, call);
-    const Json document = call.json();
-    ObjectReader body(document);
-    const std::string password = body.string("password", 1024);
-    body.finish();
-    if (thing.share.passwordHash) {
-        checkPassword(services, call, thing.share, password);
-        setCookie(call, passwordCookie, shareCookie(services.keys, thing.share.id, *thing.share.passwordHash),
-                  sharePath(call), ticketS);
-    }
-    call.sendNothing();
+    unlockLink(services, call, catalog::ShareKind::download, sharePath(call));
 }
 
 void describeShare(Services& services, Call& call) {
-    const SharedThing thing = find(services, call);
+    const SharedThing thing = findLink(services, call, catalog::ShareKind::download);
     call.response.setHeader("Cache-Control", "no-store");
     if (!isUnlocked(services, call, thing.share) && !call.request.header("X-Share-Password"))
         return call.sendJson(200, {{"password_required", true}});

@@ -2,7 +2,7 @@
 #include "server/api/call.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
-#include "server/auth/base64.h"
+#include "server/api/link_access.h"
 
 namespace chunkvault::server {
 
@@ -11,7 +11,7 @@ using wire::ObjectReader;
 
 namespace {
 
-constexpr std::int64_t maxHours = 24 * 366 * 10, maxDownloads = 1'000'000'000;
+constexpr std::int64_t maxDownloads = 1'000'000'000;
 
 Json shareJson(const Services& services, const catalog::Share& share) {
     const std::string token = shareToken(services.keys, share.id, share.salt);
@@ -27,19 +27,6 @@ Json shareJson(const Services& services, const catalog::Share& share) {
             {"last_used_at", timeOrNull(share.lastUsedAt)}};
 }
 
-// A share's password may be short: it is limited by attempts, and by what the owner chose to protect.
-std::string sharePassword(ObjectReader& body) {
-    std::string password = body.string("password", 1024);
-    if (password.empty())
-        throw Error(ErrorCode::invalidValue, "\"password\" must not be empty. Leave it out for a link without one.");
-    return password;
-}
-
-std::optional<Timestamp> expiryField(const Services& services, ObjectReader& body) {
-    const auto hours = body.maybeInteger("expires_in_hours", 1, maxHours);
-    return hours ? std::optional(services.clock() + *hours * hourUs) : std::nullopt;
-}
-
 }  // namespace
 
 void createShare(Services& services, Call& call) {
@@ -47,29 +34,19 @@ void createShare(Services& services, Call& call) {
     ObjectReader body(document);
     catalog::NewShare share;
     share.file = idParam<catalog::FileId>(call, "id");
-    share.expiresAt = expiryField(services, body);
+    share.expiresAt = linkExpiry(services, body);
     share.maxDownloads = body.maybeInteger("max_downloads", 1, maxDownloads);
-    const auto password = body.has("password") ? std::optional(sharePassword(body)) : std::nullopt;
+    const auto password = body.has("password") ? std::optional(linkPassword(body)) : std::nullopt;
     body.finish();
     if (password) share.passwordHash = services.passwords.hash(*password);
-    const std::string salt = toBase64Url(randomBytes(16));
-    const auto made = services.catalog.shares.create(
-        call.owner(), share, salt, [&](catalog::ShareId id) { return tokenHash(shareToken(services.keys, id, salt)); });
-    call.sendJson(201, shareJson(services, made));
+    call.sendJson(201, shareJson(services, makeLink(services, call, share)));
 }
 
 void listShares(Services& services, Call& call) {
-    const int limit = limitOf(call, 100, 1000);
-    std::optional<catalog::FileId> file;
-    if (const auto text = call.request.queryValue("file_id")) file = static_cast<catalog::FileId>(parseId(*text));
-    std::optional<catalog::ShareId> after;
-    if (const auto text = call.request.queryValue("cursor")) after = static_cast<catalog::ShareId>(parseId(*text));
-    const auto shares = services.catalog.shares.list(call.owner(), file, after, limit);
+    const LinkPage page = listLinks(services, call, catalog::ShareKind::download, "file_id");
     Json items = Json::array();
-    for (const catalog::Share& share : shares) items.push_back(shareJson(services, share));
-    const bool more = static_cast<int>(shares.size()) == limit;
-    call.sendJson(
-        200, {{"items", std::move(items)}, {"next_cursor", more ? Json(wireId(shares.back().id)) : Json(nullptr)}});
+    for (const catalog::Share& share : page.items) items.push_back(shareJson(services, share));
+    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", page.next}});
 }
 
 void getShare(Services& services, Call& call) {
@@ -80,18 +57,13 @@ void getShare(Services& services, Call& call) {
 void changeShare(Services& services, Call& call) {
     const Json document = call.json();
     ObjectReader body(document);
-    catalog::ShareChange change;
-    if (body.mentions("expires_in_hours")) change.expiresAt = expiryField(services, body);
-    if (body.mentions("max_downloads")) change.maxDownloads = body.maybeInteger("max_downloads", 1, maxDownloads);
-    std::optional<std::string> password;
-    const bool changesPassword = body.mentions("password");
-    if (body.has("password")) password = sharePassword(body);
+    LinkChange wanted = linkChange(services, body);
+    if (body.mentions("max_downloads"))
+        wanted.change.maxDownloads = body.maybeInteger("max_downloads", 1, maxDownloads);
     body.finish();
-    if (changesPassword)
-        change.passwordHash =
-            password ? std::optional(services.passwords.hash(*password)) : std::optional<std::string>();
+    wanted.hashPassword(services);
     call.sendJson(200, shareJson(services, services.catalog.shares.change(
-                                               call.owner(), idParam<catalog::ShareId>(call, "id"), change)));
+                                               call.owner(), idParam<catalog::ShareId>(call, "id"), wanted.change)));
 }
 
 void revokeShare(Services& services, Call& call) {

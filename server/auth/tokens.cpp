@@ -96,6 +96,12 @@ std::string uploadToken(const Keys& keys, catalog::UploadId upload, Timestamp pa
     return std::string(uploadPrefix) + toBase64Url(hmac(keys.uploadTokens, message).raw());
 }
 
+std::string requestUploadToken(const Keys& keys, catalog::UploadId upload, catalog::ShareId request) {
+    const std::string message =
+        std::to_string(catalog::valueOf(upload)) + ".request." + std::to_string(catalog::valueOf(request));
+    return std::string(uploadPrefix) + toBase64Url(hmac(keys.uploadTokens, message).raw());
+}
+
 std::string shareToken(const Keys& keys, catalog::ShareId share, std::string_view salt) {
     const std::string message = std::to_string(catalog::valueOf(share)) + '.' + std::string(salt);
     return toBase64Url(hmac(keys.shareLinks, message).raw().substr(0, 16));

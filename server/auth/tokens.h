@@ -59,6 +59,9 @@ class AccessTokens {
 // "cvu_...": an upload's own token. It names the owner's password by the time of its last change, so a change ends it.
 [[nodiscard]] std::string uploadToken(const Keys& keys, catalog::UploadId upload, Timestamp passwordChangedAt);
 
+// Of an upload that a guest began by an upload request. No password ends it; revoking the link does.
+[[nodiscard]] std::string requestUploadToken(const Keys& keys, catalog::UploadId upload, catalog::ShareId request);
+
 // 128 bits, derived from the share's id and salt, so that the owner can be shown the link again.
 [[nodiscard]] std::string shareToken(const Keys& keys, catalog::ShareId share, std::string_view salt);
 

@@ -36,6 +36,13 @@ std::vector<catalog::StoredChunk> ChunkIntake::putAll(std::span<const catalog::P
     return stored;
 }
 
+Chunk ChunkIntake::get(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::size_t size,
+                       ChunkBuffers& buffers, ChunkBuffer buffer) {
+    const auto audit = chunks.audit(row);
+    if (!audit) throw Error(ErrorCode::chunkMissing, "Part of the upload cannot be read.", "a pinned chunk has no row");
+    return stores_.get(id, size, audit->good, buffers, std::move(buffer), audit->bad);
+}
+
 void ChunkIntake::report(const catalog::StoredChunk& stored) const {
     if (stored.stores.size() < replicationFactor_) onDegraded_(stored.row);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/chunk/chunk.h"
+#include "database/catalog/chunks.h"
 #include "database/catalog/uploads.h"
 
 namespace chunkvault::server {
@@ -25,6 +26,10 @@ class ChunkIntake {
     // Puts chunks that are pinned already; recording them is left to the caller, whose commit takes them along.
     [[nodiscard]] std::vector<catalog::StoredChunk> putAll(std::span<const catalog::PinnedChunk> pinned,
                                                            std::span<const Chunk> chunks);
+
+    // A chunk that an upload has stored, verified, in buffer of at least its size. Throws as ReplicatedChunkStore::get.
+    [[nodiscard]] Chunk get(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::size_t size,
+                            ChunkBuffers& buffers, ChunkBuffer buffer);
 
   private:
     void report(const catalog::StoredChunk& stored) const;

@@ -5,6 +5,7 @@ import itertools
 import json
 
 from client import content_digest, root_of, sha256
+from tus import TUS, Tus, creation
 from vault import PASSWORD
 
 MARK = "owners-secret"  # in the name of everything an owner has, so that it is found in an answer of somebody else
@@ -70,6 +71,17 @@ class World:
         folder = self.folder()
         return self.share(folder)["share_token"], self.file(folder_id=folder)
 
+    def request(self, **options):
+        """An upload request for a new folder."""
+        return self.owner.post(f"/files/{self.folder()}/request", options, expect=201).json()
+
+    def tus(self, data=b"content", sent=0, **metadata):
+        """The path of an upload by tus, of which so many bytes were sent."""
+        upload = Tus(self.owner).create(self.name(), len(data), **metadata)
+        if sent:
+            upload.patch(0, data[:sent])
+        return upload.path
+
     def other_user(self):
         body = {"username": f"other-{next(self.numbers)}", "password": PASSWORD}
         return self.admin.post("/admin/users", body).json()["user_id"]
@@ -125,6 +137,25 @@ def table():
 
     def share_id(world):
         return world.share()["share_id"]
+
+    def request_id(world):
+        return world.request()["request_id"]
+
+    def request_token(world):
+        return world.request()["request_token"]
+
+    def locked_request(world):
+        return world.request(password="sesame")["request_token"]
+
+    def bytes_at(offset, **more):
+        return lambda world: {"data": b"ent", "headers": {**TUS, "Upload-Offset": str(offset),
+                                                          "Content-Type": "application/offset+octet-stream", **more}}
+
+    def tus_headers(world):
+        return {"headers": TUS}
+
+    def of_new_file(world):
+        return {"headers": creation(world.name(), 5, folder_id=world.folder())}
 
     return {
         "GET /": plain("/"),
@@ -200,6 +231,26 @@ def table():
         "POST /uploads/{id}/commit": at(lambda world: world.full_upload().id, "/uploads/{}/commit", lambda world: body(
             root=root_of([b"content"]), sha256=sha256(b"content"))),
         "DELETE /uploads/{id}": at(lambda world: world.upload().id, "/uploads/{}"),
+        "OPTIONS /tus": plain("/tus"),
+        "POST /tus": to("/tus", of_new_file),
+        "OPTIONS /tus/{upload}": at(World.tus, "{}"),
+        "HEAD /tus/{upload}": at(World.tus, "{}", tus_headers),
+        "PATCH /tus/{upload}": at(lambda world: world.tus(sent=4), "{}", bytes_at(4)),
+        "DELETE /tus/{upload}": at(World.tus, "{}", tus_headers),
+        "POST /tus/{upload}": at(lambda world: world.tus(sent=4), "{}", bytes_at(
+            4, **{"X-HTTP-Method-Override": "PATCH"})),
+        "GET /tus/{upload}": at(World.tus, "{}"),
+        "POST /files/{id}/request": at(World.folder, "/files/{}/request", lambda world: body(title="Photos",
+                                                                                             max_files=5)),
+        "GET /requests": at(World.request, "/requests"),
+        "GET /requests/{id}": at(request_id, "/requests/{}"),
+        "PATCH /requests/{id}": at(request_id, "/requests/{}", lambda world: body(max_files=7)),
+        "DELETE /requests/{id}": at(request_id, "/requests/{}"),
+        "GET /request/{token}/info": at(request_token, "/request/{}/info"),
+        "POST /request/{token}/unlock": at(locked_request, "/request/{}/unlock", lambda world: body(password="sesame")),
+        "OPTIONS /request/{token}/files": at(request_token, "/request/{}/files"),
+        "POST /request/{token}/files": at(request_token, "/request/{}/files",
+                                          lambda world: {"headers": creation(world.name(), 5)}),
         "POST /files/{id}/share": at(World.file, "/files/{}/share", lambda world: body(expires_in_hours=1)),
         "GET /shares": at(World.share, "/shares"),
         "GET /shares/{id}": at(share_id, "/shares/{}"),
