@@ -1,0 +1,60 @@
+#include "server/api/web_pages.h"
+
+#include "common/error/error.h"
+#include "common/http/range.h"
+#include "common/wire/error_table.h"
+#include "server/api/handlers.h"
+#include "server/api/web_assets.h"
+#include "server/auth/tokens.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+void setSafeHeaders(Call& call, std::string_view policy) {
+    auto& response = call.response;
+    response.setHeader("Content-Security-Policy", policy);
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    response.setHeader("Referrer-Policy", "no-referrer");
+    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+}
+
+}  // namespace
+
+void sendPage(Call& call, int status, std::string_view name) {
+    const WebAsset* page = findWebAsset(name);
+    setSafeHeaders(call,
+                   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+                   "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    call.response.setHeader("X-Frame-Options", "DENY");
+    call.response.setHeader("X-Robots-Tag", "noindex, nofollow");
+    call.response.setHeader("Cache-Control", "no-store");
+    call.response.send(status, page->contentType, page->text);
+}
+
+// Whatever the link is, a person gets the page: it says what is wrong in words.
+void sharePage(Services& services, Call& call) {
+    int status = 200;
+    try {
+        const auto thing = services.catalog.shares.resolve(tokenHash(call.request.param("token")));
+        catalog::Shares::checkTime(thing.share, services.clock());
+        catalog::Shares::checkUses(thing.share);
+    } catch (const Error& error) {
+        status = wire::errorRow(error.code()).status;
+    }
+    sendPage(call, status, "share.html");
+}
+
+void webAsset(Services&, Call& call) {
+    const WebAsset* asset = findWebAsset(call.request.param("name"));
+    if (asset == nullptr) throw Error(ErrorCode::notFound, "The pages have no file of this name.");
+    setSafeHeaders(call, "default-src 'none'; frame-ancestors 'none'");
+    call.response.setHeader("ETag", asset->etag);
+    // Asked each time, answered without a body: a page and its scripts are always of one version.
+    call.response.setHeader("Cache-Control", "public, no-cache");
+    const auto condition = call.request.header("If-None-Match");
+    if (condition && http::ifNoneMatchMatches(*condition, asset->etag)) return call.response.sendEmpty(304);
+    call.response.send(200, asset->contentType, asset->text);
+}
+
+}  // namespace chunkvault::server
