@@ -35,6 +35,8 @@ export function icon(name) {
     return svg;
 }
 
+const present = (child) => child !== null && child !== undefined && child !== false;
+
 // An element. attributes: strings, true for one without a value, functions for events ("onclick"); null and false leave
 // one out. Children that are strings become text.
 export function el(tag, attributes = {}, ...children) {
@@ -44,7 +46,7 @@ export function el(tag, attributes = {}, ...children) {
         if (typeof value === "function") element.addEventListener(name.slice(2), value);
         else element.setAttribute(name, value === true ? "" : value);
     }
-    element.append(...children.flat().filter((child) => child !== null && child !== false));
+    element.append(...children.flat().filter(present));
     return element;
 }
 
@@ -69,12 +71,11 @@ export function when(text) {
 // "in 3 days", "in 20 minutes"
 export function untilThen(text) {
     const seconds = (new Date(text) - Date.now()) / 1000;
-    for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]])
-        if (seconds >= 2 * length || (unit === "minute" && seconds >= 60)) {
-            const count = Math.floor(seconds / length);
-            return `in ${count} ${unit}${count === 1 ? "" : "s"}`;
-        }
-    return "in less than a minute";
+    for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+        const count = Math.round(seconds / length);
+        if (count >= 2) return `in ${count} ${unit}s`;
+    }
+    return "in a minute";
 }
 
 export function duration(seconds) {
@@ -88,7 +89,7 @@ export function duration(seconds) {
 export function show(announcement, {focus = false, wide = false} = {}, ...children) {
     const main = document.getElementById("main");
     main.className = wide ? "card wide" : "card";
-    main.replaceChildren(...children);
+    main.replaceChildren(...children.filter(present));
     announce(announcement);
     if (focus) main.querySelector("h1")?.focus();
 }
@@ -104,8 +105,7 @@ export function showNotice(iconName, heading, text, ...more) {
 }
 
 export function progressBar(label) {
-    const bar = el("progress", {max: "1", value: "0", "aria-label": label});
-    return bar;
+    return el("progress", {max: "1", value: "0", "aria-label": label});
 }
 
 // The status and the JSON of an answer. status 0: the server could not be reached.

@@ -108,20 +108,21 @@ function facts(item) {
     return el("dl", {class: "facts"}, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-function previewUrl(item, inFolder) {
-    const path = inFolder ? `${link}/files/${encodeURIComponent(item.id)}/preview` : `${link}/preview`;
+// what: "preview", the bytes, or "view", a document with a picture or player.
+function previewUrl(item, inFolder, what) {
+    const path = inFolder ? `${link}/files/${encodeURIComponent(item.id)}/${what}` : `${link}/${what}`;
     return shared.preview_key ? `${path}?key=${encodeURIComponent(shared.preview_key)}` : path;
 }
 
 // Others' content never runs as this page: a frame without scripts and without this page's origin.
 function frame(item, inFolder) {
     return el("iframe", {class: `frame ${item.preview}`, sandbox: "", referrerpolicy: "no-referrer", loading: "lazy",
-                         title: `Preview of ${item.filename}`, src: previewUrl(item, inFolder)});
+                         title: `Preview of ${item.filename}`, src: previewUrl(item, inFolder, item.preview === "text" ? "preview" : "view")});
 }
 
 // A browser shows no PDF in a sandboxed frame, so that has a tab of its own.
 function openPdf(item, inFolder, attributes = {}) {
-    return el("a", {class: "button", target: "_blank", rel: "noopener noreferrer", href: previewUrl(item, inFolder), ...attributes},
+    return el("a", {class: "button", target: "_blank", rel: "noopener noreferrer", href: previewUrl(item, inFolder, "preview"), ...attributes},
               icon("open"), el("span", {}, "Open"));
 }
 

@@ -106,6 +106,8 @@ void downloadShared(Services&, Call&);
 void zipShared(Services&, Call&);
 void previewShare(Services&, Call&);
 void previewShared(Services&, Call&);
+void viewShare(Services&, Call&);
+void viewShared(Services&, Call&);
 void shareQrCode(Services&, Call&);
 
 // web_pages.cpp: what browsers show

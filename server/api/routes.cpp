@@ -112,6 +112,8 @@ constexpr ApiRoute table[] = {
     {Method::get,  "/share/{token}/zip",    open, zipShared,        "A shared folder as one ZIP",         "", 200, "zip", 0, true},
     {Method::get,  "/share/{token}/preview", open, previewShare,    "The shared file to be shown; only kinds that cannot run, and not of links with a limit", "", 200, "binary", 0, true},
     {Method::get,  "/share/{token}/files/{id}/preview", open, previewShared, "The same of a file in a shared folder", "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}/view",   open, viewShare,        "A frame that shows the preview of an image, sound or film", "", 200, "html"},
+    {Method::get,  "/share/{token}/files/{id}/view", open, viewShared, "The same of a file in a shared folder", "", 200, "html"},
     {Method::get,  "/share/{token}/qr",     open, shareQrCode,      "The link as a QR code",              "", 200, "svg"},
 
     // For browsers

@@ -9,6 +9,7 @@
 #include "server/api/limit_keys.h"
 #include "server/api/preview.h"
 #include "server/api/qr_code.h"
+#include "server/api/web_pages.h"
 #include "server/api/zip.h"
 #include "server/auth/base64.h"
 #include "server/cache/cache.h"
@@ -140,15 +141,29 @@ void sendShared(Services& services, Call& call, const catalog::Share& share, con
 // Whether a guest may look at files without spending a download.
 bool showsPreviews(const catalog::Share& share) { return !share.maxDownloads; }
 
-void sendPreview(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry) {
+Preview requirePreview(const catalog::Share& share, const catalog::Entry& entry) {
     if (!showsPreviews(share))
         throw Error(ErrorCode::forbidden, "A link with a limit of downloads shows no previews. Download the file.");
-    Download download = downloadOf(entry);
+    (void)downloadOf(entry);  // a file that is there
     const auto preview = previewOf(entry.name, entry.size);
     if (!preview) throw Error(ErrorCode::notFound, "There is no preview of this file. Download it.");
-    download.shownAs = preview->contentType;
+    return *preview;
+}
+
+void sendPreview(Services& services, Call& call, const catalog::Share& share, const catalog::Entry& entry) {
+    const Preview preview = requirePreview(share, entry);
+    Download download = downloadOf(entry);
+    download.shownAs = preview.contentType;
     if (notModified(call, download)) return sendNotModified(call, download);
     sendDownload(services, call, download, wantedBytes(call, download));
+}
+
+void sendView(Call& call, const catalog::Share& share, const catalog::Entry& entry) {
+    const Preview preview = requirePreview(share, entry);
+    if (preview.kind == "text" || preview.kind == "pdf")
+        throw Error(ErrorCode::notFound, "This kind of file is shown as it is: see its preview.");
+    // Checked where the share was opened, if it has a password; else it is of no use.
+    sendFrame(call, preview.kind, share.passwordHash ? call.request.queryValue("key").value_or("") : "");
 }
 
 Json guestJson(const catalog::Entry& entry, bool previews) {
@@ -297,6 +312,17 @@ void previewShared(Services& services, Call& call) {
     const SharedThing thing = openForPreview(services, call);
     const auto file = within(services, thing, call.request.param("id"));
     sendPreview(services, call, thing.share, services.catalog.tree.get(thing.share.owner, file));
+}
+
+void viewShare(Services& services, Call& call) {
+    const SharedThing thing = openForPreview(services, call);
+    sendView(call, thing.share, thing.entry);
+}
+
+void viewShared(Services& services, Call& call) {
+    const SharedThing thing = openForPreview(services, call);
+    const auto file = within(services, thing, call.request.param("id"));
+    sendView(call, thing.share, services.catalog.tree.get(thing.share.owner, file));
 }
 
 // The link alone, which whoever asks has: no password.

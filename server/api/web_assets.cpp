@@ -6,6 +6,7 @@
 
 #include "common/chunk/chunk_id.h"
 #include "server/api/webui_common_js.h"
+#include "server/api/webui_frame_css.h"
 #include "server/api/webui_icon_svg.h"
 #include "server/api/webui_page_css.h"
 #include "server/api/webui_share_html.h"
@@ -28,7 +29,7 @@ const WebAsset* findWebAsset(std::string_view name) {
     static const std::array assets{
         asset("share.html", html, webui_share_html), asset("common.js", script, webui_common_js),
         asset("share.js", script, webui_share_js),   asset("page.css", style, webui_page_css),
-        asset("icon.svg", picture, webui_icon_svg),
+        asset("frame.css", style, webui_frame_css),  asset("icon.svg", picture, webui_icon_svg),
     };
     const auto found = std::ranges::find(assets, name, &WebAsset::name);
     return found == assets.end() ? nullptr : &*found;

@@ -1,5 +1,7 @@
 #include "server/api/web_pages.h"
 
+#include <algorithm>
+
 #include "common/error/error.h"
 #include "common/http/range.h"
 #include "common/wire/error_table.h"
@@ -16,7 +18,6 @@ void setSafeHeaders(Call& call, std::string_view policy) {
     response.setHeader("Content-Security-Policy", policy);
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Referrer-Policy", "no-referrer");
-    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
 }
 
 }  // namespace
@@ -30,6 +31,26 @@ void sendPage(Call& call, int status, std::string_view name) {
     call.response.setHeader("X-Robots-Tag", "noindex, nofollow");
     call.response.setHeader("Cache-Control", "no-store");
     call.response.send(status, page->contentType, page->text);
+}
+
+void sendFrame(Call& call, std::string_view kind, std::string_view key) {
+    std::string source = "preview";
+    if (!key.empty()) source.append("?key=").append(key);
+    const std::string element = kind == "image"   ? "<img alt=\"The shared picture\" src=\"" + source + "\">"
+                                : kind == "audio" ? "<audio controls src=\"" + source + "\"></audio>"
+                                                  : "<video controls playsinline src=\"" + source + "\"></video>";
+    // The path is "/share/..." with as many steps as it has slashes.
+    std::string root;
+    for (auto slashes = std::count(call.request.path.begin(), call.request.path.end(), '/'); slashes > 1; --slashes)
+        root += "../";
+    setSafeHeaders(call,
+                   "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; base-uri 'none'; "
+                   "form-action 'none'; frame-ancestors 'self'; sandbox");
+    call.response.setHeader("Cache-Control", "no-store");
+    call.response.send(200, "text/html; charset=utf-8",
+                       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Preview</title>"
+                       "<link rel=\"stylesheet\" href=\"" +
+                           root + "assets/frame.css\"></head><body>" + element + "</body></html>");
 }
 
 // Whatever the link is, a person gets the page: it says what is wrong in words.

@@ -11,4 +11,9 @@ namespace chunkvault::server {
 // shows, it asks for. status: 200, or why there is nothing to show.
 void sendPage(Call& call, int status, std::string_view name);
 
+// What a sandboxed frame of a page shows: a picture, or a player for sound or film. The bytes come from "preview"
+// beside the request's path. A browser's own document for such bytes would load them in a way that needs CORS, and
+// style itself inline. kind: image, audio or video; key: of previews, checked; empty for none.
+void sendFrame(Call& call, std::string_view kind, std::string_view key);
+
 }  // namespace chunkvault::server

@@ -45,6 +45,9 @@ class World:
     def text_file(self, **fields):
         return self.owner.upload_multipart(self.name() + ".txt", b"content", **fields)["file_id"]
 
+    def picture(self, **fields):
+        return self.owner.upload_multipart(self.name() + ".png", b"content", **fields)["file_id"]
+
     def two_versions(self):
         name = self.name()
         self.owner.upload_multipart(name, b"first")
@@ -72,6 +75,10 @@ class World:
     def shared_folder(self):
         folder = self.folder()
         return self.share(folder)["share_token"], self.text_file(folder_id=folder)
+
+    def shared_picture(self):
+        folder = self.folder()
+        return self.share(folder)["share_token"], self.picture(folder_id=folder)
 
     def other_user(self):
         body = {"username": f"other-{next(self.numbers)}", "password": PASSWORD}
@@ -218,6 +225,8 @@ def table():
         "GET /share/{token}/preview": at(lambda world: world.share(world.text_file())["share_token"],
                                          "/share/{}/preview"),
         "GET /share/{token}/files/{id}/preview": at(World.shared_folder, "/share/{}/files/{}/preview"),
+        "GET /share/{token}/view": at(lambda world: world.share(world.picture())["share_token"], "/share/{}/view"),
+        "GET /share/{token}/files/{id}/view": at(World.shared_picture, "/share/{}/files/{}/view"),
         "GET /share/{token}/qr": at(token, "/share/{}/qr"),
         "GET /s/{token}": at(token, "/s/{}"),
         "GET /assets/{name}": plain("/assets/page.css"),
