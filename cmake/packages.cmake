@@ -3,6 +3,8 @@ find_package(OpenSSL REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
+find_package(LibArchive REQUIRED)
 
 find_package(PostgreSQL REQUIRED)
 find_package(SQLite3 REQUIRED)

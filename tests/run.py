@@ -227,6 +227,7 @@ class Runner:
         self.environment |= {
             "CHUNKVAULT_BIN": str(self.build / "bin"),
             "CHUNKVAULT_PRESET": self.preset,
+            "CHUNKVAULT_RESULTS": str(self.results),
             "TMPDIR": str(temporary),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",

@@ -76,7 +76,7 @@ class BodyWriter {
     // Throws Error unavailable when the client is gone, too slow, or the server stops.
     virtual void write(std::span<const char> data) = 0;
     // Writes until all of data is on its way or the client was waited for as long as maxWait; how many bytes are on
-    // their way. The rest must follow unchanged. All of them when the body's length was not announced. Throws as write.
+    // their way. The rest must follow unchanged. Throws as write.
     virtual std::size_t writeSome(std::span<const char> data, std::chrono::nanoseconds maxWait) = 0;
     // Waits until the client takes something again. Throws as write.
     virtual void awaitWritable() = 0;

@@ -131,6 +131,7 @@ void ResponseWriter::sendProblem(const Error& error, std::string_view allow) {
 bool ResponseWriter::finish() {
     if (!started() || complete_) return complete_;
     if (!terms_.head && framing_ == Framing::counted && bodyBytes_ != announced_) return false;
+    if (chunkLeft_ != 0) return false;
     if (!terms_.head && framing_ == Framing::chunked) pending_ += bodyBytes_ == 0 ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     put({});
     complete_ = true;
@@ -146,30 +147,42 @@ void ResponseWriter::checkRoom(std::span<const char> data) const {
 void ResponseWriter::write(std::span<const char> data) {
     checkRoom(data);
     if (data.empty()) return;
-    const bool first = bodyBytes_ == 0;
-    bodyBytes_ += data.size();
-    if (terms_.head) return;
-    if (framing_ == Framing::chunked) {
-        // A chunk's last CR LF travels with the next chunk's size, so that each write is one system call.
-        if (!first) pending_ += "\r\n";
-        appendNumber(pending_, data.size(), 16);
-        pending_ += "\r\n";
-    }
-    put(data);
+    if (!terms_.head) beginChunk(data.size());
+    countBody(data.size());
+    if (!terms_.head) put(data);
 }
 
 std::size_t ResponseWriter::writeSome(std::span<const char> data, std::chrono::nanoseconds maxWait) {
-    if (terms_.head || framing_ != Framing::counted) {
+    if (terms_.head || data.empty()) {
         write(data);
         return data.size();
     }
     checkRoom(data);
+    beginChunk(data.size());
     onWire_ = true;
     const std::size_t done = socket_.writeSome(pending_, data, maxWait, patience_);
     const std::size_t ofHeader = std::min(done, pending_.size());
     pending_.erase(0, ofHeader);
-    bodyBytes_ += done - ofHeader;
+    countBody(done - ofHeader);
     return done - ofHeader;
+}
+
+void ResponseWriter::beginChunk(std::size_t size) {
+    if (framing_ != Framing::chunked) return;
+    if (chunkLeft_ == 0) {
+        // A chunk's last CR LF travels with the next chunk's size, so that each write is one system call.
+        if (bodyBytes_ != 0) pending_ += "\r\n";
+        appendNumber(pending_, size, 16);
+        pending_ += "\r\n";
+        chunkLeft_ = size;
+    } else if (size > chunkLeft_) {
+        throwMisuse("something else follows than the rest of what was written in part");
+    }
+}
+
+void ResponseWriter::countBody(std::size_t size) {
+    bodyBytes_ += size;
+    if (framing_ == Framing::chunked && !terms_.head) chunkLeft_ -= size;
 }
 
 void ResponseWriter::awaitWritable() { socket_.awaitWritable(patience_); }

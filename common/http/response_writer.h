@@ -56,6 +56,9 @@ class ResponseWriter final : public Response, private BodyWriter {
     void checkRoom(std::span<const char> data) const;
     void start(int status, std::string_view contentType, Framing framing, std::optional<std::uint64_t> length);
     void put(std::span<const char> body);
+    // Chunked coding: puts the size of the next chunk into pending_, unless the last one is not written whole yet.
+    void beginChunk(std::size_t size);
+    void countBody(std::size_t size);
 
     ClientSocket& socket_;
     Patience& patience_;
@@ -66,6 +69,7 @@ class ResponseWriter final : public Response, private BodyWriter {
     Framing framing_ = Framing::none;
     std::uint64_t announced_ = 0;
     std::uint64_t bodyBytes_ = 0;
+    std::size_t chunkLeft_ = 0;  // of the chunk (of the transfer coding) that was begun
     bool onWire_ = false;
     bool complete_ = false;
     bool keepAlive_ = false;

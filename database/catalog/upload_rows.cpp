@@ -142,6 +142,22 @@ std::optional<Upload> findUploadByKey(Session& session, UserId owner, std::strin
     return found;
 }
 
+std::optional<Upload> findOpenUploadFor(Session& session, UserId owner, FileId file) {
+    static const std::string sql =
+        std::string(columns) + "WHERE u.owner_id = $1 AND u.file_id = $2 AND u.state = 'open'";
+    std::optional<Upload> found;
+    session.query(sql, {owner, file}, [&](const Row& row) { found = uploadOf(row); });
+    return found;
+}
+
+void readProgress(Session& session, Upload& upload) {
+    session.query("SELECT COUNT(*), COALESCE(SUM(length), 0) FROM upload_chunks WHERE upload_id = $1 AND stored = 1",
+                  {upload.id}, [&](const Row& row) {
+                      upload.chunksStored = row.integer(0);
+                      upload.bytesStored = row.integer(1);
+                  });
+}
+
 std::vector<Upload> listOpenUploads(Session& session, UserId owner, Timestamp now, int limit) {
     static const std::string sql =
         std::string(columns) +

@@ -52,6 +52,9 @@ void endUpload(Session& session, OwnerRow& owner, const OpenUpload& upload, std:
 
 [[nodiscard]] std::optional<Upload> findUpload(Session& session, UploadId upload);
 [[nodiscard]] std::optional<Upload> findUploadByKey(Session& session, UserId owner, std::string_view key);
+[[nodiscard]] std::optional<Upload> findOpenUploadFor(Session& session, UserId owner, FileId file);
+// Fills in how much of it is stored.
+void readProgress(Session& session, Upload& upload);
 [[nodiscard]] std::vector<Upload> listOpenUploads(Session& session, UserId owner, Timestamp now, int limit);
 
 }  // namespace chunkvault::catalog

@@ -197,16 +197,19 @@ Upload Uploads::get(UploadId upload, bool progress) {
     std::optional<Upload> found;
     database_.read([&](Session& session) {
         found = findUpload(session, upload);
-        if (found && progress)
-            session.query(
-                "SELECT COUNT(*), COALESCE(SUM(length), 0) FROM upload_chunks WHERE upload_id = $1 AND stored = 1",
-                {upload}, [&](const Row& row) {
-                    found->chunksStored = row.integer(0);
-                    found->bytesStored = row.integer(1);
-                });
+        if (found && progress) readProgress(session, *found);
     });
     if (!found) throw Error(ErrorCode::notFound, "There is no upload with this id.");
     return std::move(*found);
+}
+
+std::optional<Upload> Uploads::openFor(UserId owner, FileId file) {
+    std::optional<Upload> found;
+    database_.read([&](Session& session) {
+        found = findOpenUploadFor(session, owner, file);
+        if (found) readProgress(session, *found);
+    });
+    return found;
 }
 
 std::vector<Upload> Uploads::list(UserId owner, int limit) {

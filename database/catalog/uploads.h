@@ -120,6 +120,8 @@ class Uploads {
     // Throws notFound. chunksStored and bytesStored are counted only for progress.
     [[nodiscard]] Upload get(UploadId upload, bool progress = false);
     [[nodiscard]] std::vector<Upload> list(UserId owner, int limit);  // open ones
+    // The open upload that a file is reserved for, with its progress.
+    [[nodiscard]] std::optional<Upload> openFor(UserId owner, FileId file);
 
     // The indexes that have to be sent. What is present is pinned at once: in one of this owner's contents (dedup
     // across owners never shows here) or stored in this upload, with quorum on live stores.

@@ -7,13 +7,11 @@
 #include "common/http/content_disposition.h"
 #include "common/http/range.h"
 #include "server/api/encode.h"
+#include "server/api/preview.h"
 
 namespace chunkvault::server {
 
 namespace {
-
-// A chunk whose client was waited for that long is given back when others wait for memory: it can be read again.
-constexpr std::chrono::milliseconds maxClientWait{250};
 
 void setCommonHeaders(Call& call, const Download& download) {
     auto& response = call.response;
@@ -21,9 +19,8 @@ void setCommonHeaders(Call& call, const Download& download) {
     response.setHeader("Last-Modified", httpDate(download.modifiedAt));
     response.setHeader("Cache-Control", "private, no-cache");
     response.setHeader("Accept-Ranges", "bytes");
-    response.setHeader("X-Content-Type-Options", "nosniff");
-    response.setHeader("Content-Security-Policy", "default-src 'none'; sandbox");
-    response.setHeader("Referrer-Policy", "no-referrer");
+    setClosedHeaders(call);
+    if (!download.shownAs.empty()) response.setHeader("Content-Security-Policy", previewPolicy(download.shownAs));
 }
 
 }  // namespace
@@ -35,6 +32,12 @@ std::string httpDate(Timestamp time) {
     char text[64];
     const std::size_t length = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
     return {text, length};
+}
+
+void setClosedHeaders(Call& call) {
+    call.response.setHeader("X-Content-Type-Options", "nosniff");
+    call.response.setHeader("Content-Security-Policy", "default-src 'none'; sandbox");
+    call.response.setHeader("Referrer-Policy", "no-referrer");
 }
 
 Download downloadOf(const catalog::Entry& entry) {
@@ -86,13 +89,15 @@ OutgoingBytes::OutgoingBytes(Services& services, Call& call, const Download& dow
 
 void OutgoingBytes::send(const Download& download) {
     setCommonHeaders(call_, download);
-    call_.response.setHeader("Content-Disposition",
-                             http::contentDisposition(http::Disposition::attachment, download.filename));
+    const bool shown = !download.shownAs.empty();
+    call_.response.setHeader("Content-Disposition", http::contentDisposition(shown ? http::Disposition::inlined
+                                                                                   : http::Disposition::attachment,
+                                                                             download.filename));
     if (wanted_.partial)
         call_.response.setHeader("Content-Range", "bytes " + std::to_string(wanted_.offset) + '-' +
                                                       std::to_string(wanted_.offset + wanted_.length - 1) + '/' +
                                                       std::to_string(download.size));
-    sendBody(call_.response.begin(wanted_.partial ? 206 : 200, mimeType(download.filename),
+    sendBody(call_.response.begin(wanted_.partial ? 206 : 200, shown ? download.shownAs : mimeType(download.filename),
                                   static_cast<std::uint64_t>(wanted_.length)));
 }
 

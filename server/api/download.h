@@ -1,9 +1,11 @@
 // One content as the answer to a GET or HEAD, with ranges and conditions (RFC 9110 sections 13 and 14).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "server/api/call.h"
 #include "server/storage/file_content.h"
@@ -19,7 +21,14 @@ struct Download {
     std::string etag;  // with its quotes
     std::string filename;
     Timestamp modifiedAt;
+    std::string_view shownAs = {};  // the media type of a preview, to be shown by the browser; empty: to be saved
 };
+
+// A chunk whose client was waited for that long is given back when others wait for memory: it can be read again.
+inline constexpr std::chrono::milliseconds maxClientWait{250};
+
+// The headers of bytes that are others': not to be guessed about, not to run, not to tell where they came from.
+void setClosedHeaders(Call& call);
 
 // The current version. Throws invalidValue for a folder, notYetComplete while its first upload is under way.
 [[nodiscard]] Download downloadOf(const catalog::Entry& entry);

@@ -2,6 +2,7 @@
 #include "server/api/call.h"
 #include "server/api/download.h"
 #include "server/api/handlers.h"
+#include "server/api/zip.h"
 
 namespace chunkvault::server {
 
@@ -17,6 +18,10 @@ void send(Services& services, Call& call, const Download& download) {
 void downloadFile(Services& services, Call& call) {
     const auto entry = services.catalog.tree.get(call.owner(), idParam<catalog::FileId>(call, "id"));
     send(services, call, downloadOf(entry));
+}
+
+void zipFolder(Services& services, Call& call) {
+    sendZip(services, call, services.catalog.tree.get(call.owner(), idParam<catalog::FileId>(call, "id")), [] {});
 }
 
 void downloadVersion(Services& services, Call& call) {

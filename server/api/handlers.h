@@ -73,6 +73,7 @@ void deleteVersion(Services&, Call&);
 // downloads.cpp
 void downloadFile(Services&, Call&);
 void downloadVersion(Services&, Call&);
+void zipFolder(Services&, Call&);
 
 // uploads.cpp: resumable
 void createUpload(Services&, Call&);
@@ -123,7 +124,17 @@ void unlockShare(Services&, Call&);
 void describeShare(Services&, Call&);
 void listSharedFolder(Services&, Call&);
 void downloadShared(Services&, Call&);
+void zipShared(Services&, Call&);
+void previewShare(Services&, Call&);
+void previewShared(Services&, Call&);
+void viewShare(Services&, Call&);
+void viewShared(Services&, Call&);
+void shareQrCode(Services&, Call&);
+
+// web_pages.cpp: what browsers show
 void sharePage(Services&, Call&);
+void requestPage(Services&, Call&);
+void webAsset(Services&, Call&);
 
 // service.cpp: about the server itself
 void about(Services&, Call&);

@@ -27,6 +27,9 @@ Json schemaContent(std::string_view name) {
     if (name == "tus")
         return {{"application/offset+octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     if (name == "text") return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+    if (name == "html") return {{"text/html", {{"schema", {{"type", "string"}}}}}};
+    if (name == "svg") return {{"image/svg+xml", {{"schema", {{"type", "string"}}}}}};
+    if (name == "zip") return {{"application/zip", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     const char* media = name == "Form"    ? "multipart/form-data"
                         : name == "Batch" ? "application/octet-stream"
                                           : "application/json";

@@ -76,6 +76,7 @@ constexpr ApiRoute table[] = {
     {Method::post,  "/files/{id}/copy",     user, copyFile,     "Copy; no bytes move",                        "Copy", 201, "Entry"},
     {Method::post,  "/files/{id}/restore",  user, restoreFile,  "Take out of the trash",                      "Restore", 200, "Entry"},
     {Method::get,   "/files/{id}/download", user, downloadFile, "The bytes of the current version",           "", 200, "binary", 0, true},
+    {Method::get,   "/files/{id}/zip",      user, zipFolder,    "A folder with all below as one ZIP",         "", 200, "zip", 0, true},
     {Method::get,   "/files/{id}/versions", user, listVersions, "Versions, newest first",                     "", 200, "VersionList"},
     {Method::del,   "/files/{id}/versions/{version}",          user, deleteVersion,   "Delete an old version",         "", 204, ""},
     {Method::get,   "/files/{id}/versions/{version}/download", user, downloadVersion, "The bytes of a version",        "", 200, "binary", 0, true},
@@ -130,7 +131,18 @@ constexpr ApiRoute table[] = {
     {Method::post, "/share/{token}/unlock", open, unlockShare,      "Give the password; sets a cookie",   "Unlock", 204, ""},
     {Method::get,  "/share/{token}/files",  open, listSharedFolder, "List a shared folder",               "", 200, "SharedList"},
     {Method::get,  "/share/{token}/files/{id}/download", open, downloadShared, "Bytes of a file in a shared folder", "", 200, "binary", 0, true},
-    {Method::get,  "/s/{token}",            open, sharePage,        "The link as people get it",          "", 302, ""},
+
+    {Method::get,  "/share/{token}/zip",    open, zipShared,        "A shared folder as one ZIP",         "", 200, "zip", 0, true},
+    {Method::get,  "/share/{token}/preview", open, previewShare,    "The shared file to be shown; only kinds that cannot run, and not of links with a limit", "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}/files/{id}/preview", open, previewShared, "The same of a file in a shared folder", "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}/view",   open, viewShare,        "A frame that shows the preview of an image, sound or film", "", 200, "html"},
+    {Method::get,  "/share/{token}/files/{id}/view", open, viewShared, "The same of a file in a shared folder", "", 200, "html"},
+    {Method::get,  "/share/{token}/qr",     open, shareQrCode,      "The link as a QR code",              "", 200, "svg"},
+
+    // For browsers
+    {Method::get,  "/s/{token}",     open, sharePage, "The page of a share link",                "", 200, "html"},
+    {Method::get,  "/r/{token}",     open, requestPage, "The page of an upload request",        "", 200, "html"},
+    {Method::get,  "/assets/{name}", open, webAsset,  "A script, style or picture of the pages", "", 200, "text"},
 };
 // clang-format on
 

@@ -112,4 +112,17 @@ std::string shareCookie(const Keys& keys, catalog::ShareId share, std::string_vi
     return toBase64Url(hmac(keys.shareCookies, message).raw());
 }
 
+std::string previewKey(const Keys& keys, catalog::ShareId share, std::string_view passwordHash, Timestamp expires) {
+    const std::string end = std::to_string(expires);
+    const std::string message =
+        "preview." + std::to_string(catalog::valueOf(share)) + '.' + end + '.' + std::string(passwordHash);
+    return end + '.' + toBase64Url(hmac(keys.shareCookies, message).raw());
+}
+
+bool isPreviewKey(const Keys& keys, catalog::ShareId share, std::string_view passwordHash, Timestamp now,
+                  std::string_view text) {
+    const auto expires = parseId(std::string(text.substr(0, text.find('.'))));
+    return expires && *expires > now && equalInConstantTime(text, previewKey(keys, share, passwordHash, *expires));
+}
+
 }  // namespace chunkvault::server

@@ -68,4 +68,11 @@ class AccessTokens {
 // The value of the cookie that stands for a share's password. It names the password's hash, so a change ends it.
 [[nodiscard]] std::string shareCookie(const Keys& keys, catalog::ShareId share, std::string_view passwordHash);
 
+// Stands for a share's password in the address of a preview: a sandboxed frame is sent no cookie. expires: when it
+// ends.
+[[nodiscard]] std::string previewKey(const Keys& keys, catalog::ShareId share, std::string_view passwordHash,
+                                     Timestamp expires);
+[[nodiscard]] bool isPreviewKey(const Keys& keys, catalog::ShareId share, std::string_view passwordHash, Timestamp now,
+                                std::string_view text);
+
 }  // namespace chunkvault::server

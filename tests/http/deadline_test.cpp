@@ -209,31 +209,38 @@ TEST(Deadlines, LetAHandlerDoSomethingElseWhileTheClientTakesNothing) {
     constexpr std::size_t total = 40'000'000;
     const std::string bytes = pattern(total);
     std::atomic<int> pauses = 0;
-    const Route patient{.method = Method::get, .pattern = "/patient", .handler = [&](Request&, Response& response) {
-                            BodyWriter& writer = response.begin(200, "text/plain", total);
-                            std::span<const char> rest = bytes;
-                            for (;;) {
-                                rest = rest.subspan(writer.writeSome(rest, 20ms));
-                                if (rest.empty()) break;
-                                ++pauses;
-                                writer.awaitWritable();
-                            }
-                        }};
+    const Route patient{
+        .method = Method::get, .pattern = "/{kind}", .handler = [&](Request& request, Response& response) {
+            const bool counted = request.param("kind") == "counted";
+            BodyWriter& writer =
+                response.begin(200, "text/plain", counted ? std::optional<std::uint64_t>(total) : std::nullopt);
+            writer.write(std::span(bytes).first(10));
+            std::span<const char> rest = std::span(bytes).subspan(10);
+            for (;;) {
+                rest = rest.subspan(writer.writeSome(rest, 20ms));
+                if (rest.empty()) break;
+                ++pauses;
+                writer.awaitWritable();
+            }
+        }};
     const chunkvault::test::TempFolder folder;
     writeCertificate(folder.path() / "cert", folder.path() / "key");
     for (const bool tls : {false, true}) {
         SCOPED_TRACE(tls ? "TLS" : "plain");
-        pauses = 0;
         TestServer server(
             tls ? ServerOptions{.tlsCert = folder.path() / "cert", .tlsKey = folder.path() / "key"} : ServerOptions{},
             {patient});
-        RawClient client(server.port(), {.tls = tls, .receiveBufferBytes = 4096});
-        client.send("GET /patient HTTP/1.1\r\nHost: x\r\n\r\n");
-        while (pauses == 0) std::this_thread::yield();
-        const Answer answer = client.readAnswer();
-        EXPECT_TRUE(answer.whole);
-        EXPECT_TRUE(answer.body == bytes);
-        EXPECT_EQ(server.nextTold().bytesOut, total);
+        for (const std::string path : {"/counted", "/chunked"}) {
+            SCOPED_TRACE(path);
+            pauses = 0;
+            RawClient client(server.port(), {.tls = tls, .receiveBufferBytes = 4096});
+            client.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+            while (pauses == 0) std::this_thread::yield();
+            const Answer answer = client.readAnswer();
+            EXPECT_TRUE(answer.whole);
+            EXPECT_TRUE(answer.body == bytes);
+            EXPECT_EQ(server.nextTold().bytesOut, total);
+        }
     }
 }
 

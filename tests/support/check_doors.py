@@ -19,6 +19,7 @@ HOMES = [
     (r"(Qt?Sql.*)", ["desktop/transfer"]),
     (r"(Poco/Redis/.*)", ["worker/queue", "server/cache"]),
     (r"(crypt\.h)", ["server/auth"]),
+    (r"(archive(_entry)?\.h)", ["server/storage"]),
     (r"(Q[A-Z].*|Qt.*/.*)", ["desktop"]),
 ]
 FREE_OF_POCO = ("common/chunk", "common/wire", "common/error", "desktop")

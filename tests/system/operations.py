@@ -43,6 +43,12 @@ class World:
     def file(self, data=b"content", **fields):
         return self.owner.upload_multipart(self.name(), data, **fields)["file_id"]
 
+    def text_file(self, **fields):
+        return self.owner.upload_multipart(self.name() + ".txt", b"content", **fields)["file_id"]
+
+    def picture(self, **fields):
+        return self.owner.upload_multipart(self.name() + ".png", b"content", **fields)["file_id"]
+
     def two_versions(self):
         name = self.name()
         self.owner.upload_multipart(name, b"first")
@@ -69,7 +75,11 @@ class World:
 
     def shared_folder(self):
         folder = self.folder()
-        return self.share(folder)["share_token"], self.file(folder_id=folder)
+        return self.share(folder)["share_token"], self.text_file(folder_id=folder)
+
+    def shared_picture(self):
+        folder = self.folder()
+        return self.share(folder)["share_token"], self.picture(folder_id=folder)
 
     def request(self, **options):
         """An upload request for a new folder."""
@@ -213,6 +223,7 @@ def table():
         "POST /files/{id}/copy": at(World.file, "/files/{}/copy", lambda world: body()),
         "POST /files/{id}/restore": at(World.trashed, "/files/{}/restore", lambda world: body()),
         "GET /files/{id}/download": at(World.file, "/files/{}/download"),
+        "GET /files/{id}/zip": at(World.folder, "/files/{}/zip"),
         "GET /files/{id}/versions": at(World.two_versions, "/files/{}/versions"),
         "DELETE /files/{id}/versions/{version}": at(World.two_versions, "/files/{}/versions/1"),
         "GET /files/{id}/versions/{version}/download": at(World.two_versions, "/files/{}/versions/1/download"),
@@ -261,7 +272,16 @@ def table():
         "POST /share/{token}/unlock": at(locked, "/share/{}/unlock", lambda world: body(password="sesame")),
         "GET /share/{token}/files": at(lambda world: world.shared_folder()[0], "/share/{}/files"),
         "GET /share/{token}/files/{id}/download": at(World.shared_folder, "/share/{}/files/{}/download"),
+        "GET /share/{token}/zip": at(lambda world: world.shared_folder()[0], "/share/{}/zip"),
+        "GET /share/{token}/preview": at(lambda world: world.share(world.text_file())["share_token"],
+                                         "/share/{}/preview"),
+        "GET /share/{token}/files/{id}/preview": at(World.shared_folder, "/share/{}/files/{}/preview"),
+        "GET /share/{token}/view": at(lambda world: world.share(world.picture())["share_token"], "/share/{}/view"),
+        "GET /share/{token}/files/{id}/view": at(World.shared_picture, "/share/{}/files/{}/view"),
+        "GET /share/{token}/qr": at(token, "/share/{}/qr"),
         "GET /s/{token}": at(token, "/s/{}"),
+        "GET /r/{token}": at(request_token, "/r/{}"),
+        "GET /assets/{name}": plain("/assets/page.css"),
     }
 
 

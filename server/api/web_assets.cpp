@@ -1,0 +1,44 @@
+#include "server/api/web_assets.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "common/chunk/chunk_id.h"
+#include "server/api/webui_common_js.h"
+#include "server/api/webui_frame_css.h"
+#include "server/api/webui_icon_svg.h"
+#include "server/api/webui_page_css.h"
+#include "server/api/webui_request_css.h"
+#include "server/api/webui_request_html.h"
+#include "server/api/webui_request_js.h"
+#include "server/api/webui_share_html.h"
+#include "server/api/webui_share_js.h"
+#include "server/api/webui_tus_min_js.h"
+
+namespace chunkvault::server {
+
+namespace {
+
+constexpr std::string_view html = "text/html; charset=utf-8", script = "text/javascript; charset=utf-8",
+                           style = "text/css; charset=utf-8", picture = "image/svg+xml";
+
+WebAsset asset(std::string_view name, std::string_view contentType, std::string_view text) {
+    return {name, contentType, text, '"' + Sha256Digest::of(std::span(text)).toHex().substr(0, 32) + '"'};
+}
+
+}  // namespace
+
+const WebAsset* findWebAsset(std::string_view name) {
+    static const std::array assets{
+        asset("request.html", html, webui_request_html), asset("request.js", script, webui_request_js),
+        asset("request.css", style, webui_request_css),  asset("tus.min.js", script, webui_tus_min_js),
+        asset("share.html", html, webui_share_html),     asset("common.js", script, webui_common_js),
+        asset("share.js", script, webui_share_js),       asset("page.css", style, webui_page_css),
+        asset("frame.css", style, webui_frame_css),      asset("icon.svg", picture, webui_icon_svg),
+    };
+    const auto found = std::ranges::find(assets, name, &WebAsset::name);
+    return found == assets.end() ? nullptr : &*found;
+}
+
+}  // namespace chunkvault::server
