@@ -4,6 +4,7 @@ import {announce, ask, button, bytes, copy, el, icon, progressBar, show, showNot
 const link = "../share/" + location.pathname.split("/").pop();
 const pollMs = 2000;
 const rowsAtOnce = 200;
+const allFiles = "All files";  // the root folder has no name
 
 let shared = null;        // the last answer about the link
 let started = false;      // a download, from this page
@@ -38,6 +39,7 @@ function showTrouble(retryAfter) {
 
 function showShared(focus) {
     const item = shared.item;
+    item.filename ||= allFiles;
     document.title = `${item.filename} · ChunkVault`;
     if (item.status === "uploading") return showUpload();
     if (shared.downloads_left === 0 && !started)
@@ -98,7 +100,7 @@ function facts(item) {
     const rows = [["From", shared.sender]];
     if (item.modified_at && item.kind === "file") rows.push(["Changed", when(item.modified_at)]);
     rows.push(["Link works", shared.expires_at ? `until ${when(shared.expires_at)} (ends ${untilThen(shared.expires_at)})` : "until its sender revokes it"]);
-    if (shared.downloads_left !== null) rows.push(["Downloads left", String(shared.downloads_left)]);
+    if (shared.downloads_left !== null) rows.push(["Downloads left", el("span", {id: "left"}, String(shared.downloads_left))]);
     if (item.sha256) {
         const trust = item.sha256_verified
             ? el("span", {class: "tag good", title: "The server computed it from the bytes that it has."}, "Verified by the server")
@@ -116,7 +118,7 @@ function previewUrl(item, inFolder, what) {
 
 // Others' content never runs as this page: a frame without scripts and without this page's origin.
 function frame(item, inFolder) {
-    return el("iframe", {class: `frame ${item.preview}`, sandbox: "", referrerpolicy: "no-referrer", loading: "lazy",
+    return el("iframe", {class: `frame ${item.preview}`, sandbox: "", referrerpolicy: "no-referrer", allow: "fullscreen *",
                          title: `Preview of ${item.filename}`, src: previewUrl(item, inFolder, item.preview === "text" ? "preview" : "view")});
 }
 
@@ -134,7 +136,15 @@ function downloadLink(path, text) {
 function afterStart() {
     started = true;
     announce("The download has started.");
-    if (shared.downloads_left !== null) setTimeout(load, 1500);
+    if (shared.downloads_left !== null) setTimeout(countDown, 1500);
+}
+
+async function countDown() {
+    const {status, body} = await ask(`${link}/info`);
+    const left = document.getElementById("left");
+    if (status !== 200 || !left || !(body.downloads_left > 0)) return load();
+    shared = body;
+    left.textContent = String(body.downloads_left);
 }
 
 function lastOneNote() {
@@ -219,6 +229,7 @@ async function showFolder(focus) {
     if (status !== 200) return showTrouble(null);
 
     const path = body.path, here = path[path.length - 1];
+    path[0].filename ||= allFiles;
     const crumbs = el("nav", {class: "crumbs", "aria-label": "Folders"}, el("ol", {}, path.map((step) =>
         el("li", {}, step === here ? el("span", {"aria-current": "page"}, step.filename) : el("a", {href: `#${step.id}`}, step.filename)))));
     const rows = el("tbody", {}, body.items.map(row));

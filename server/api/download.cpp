@@ -42,7 +42,8 @@ void setClosedHeaders(Call& call) {
 
 Download downloadOf(const catalog::Entry& entry) {
     if (entry.kind == catalog::Kind::folder)
-        throw Error(ErrorCode::invalidValue, "This is a folder. List it and download its files one by one.");
+        throw Error(ErrorCode::invalidValue,
+                    "This is a folder. Take it as a ZIP, or list it and download its files one by one.");
     if (!entry.content)
         throw Error(ErrorCode::notYetComplete, "The file is still being uploaded. Try again in a moment.")
             .retryAfter(5);

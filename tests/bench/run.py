@@ -177,6 +177,28 @@ def download(bench):
     return Row(mb_per_s(ours), f"SHA-256 {mb_per_s(limit)}", ratio, 0.6, note)
 
 
+def zip_of_folder(bench):
+    """A folder of four files against these files one after another, both to curl: it reads chunked coding."""
+    server, files = bench.server, [bench.upload(LARGE)["file_id"] for _ in range(4)]
+    folder = bench.folder("zip")
+    for file in files:
+        server.call("PATCH", f"/files/{file}", {"folder_id": folder})
+
+    def taken(*paths):
+        urls = [word for path in paths for word in ("-o", "/dev/null", server.url + path)]
+        begin = time.monotonic()
+        sizes = run("curl", "-sf", "-H", f"Authorization: Bearer {server.token}", "-w", "%{size_download}\\n", *urls)
+        seconds = time.monotonic() - begin
+        assert sum(map(int, sizes.split())) >= 4 * LARGE
+        return 4 * LARGE / seconds
+
+    def measure():
+        return taken(f"/files/{folder}/zip"), taken(*(f"/files/{file}/download" for file in files))
+
+    (ours, plain), ratio = in_turns(measure, 5)
+    return Row(mb_per_s(ours), f"plain {mb_per_s(plain)}", ratio, 0.5)
+
+
 def against_nginx(bench, path, nginx_path, connections, reach, paths=(None, None)):
     def measure():
         ours = bench.wrk(bench.server, path, connections, paths[0])
@@ -401,6 +423,7 @@ def cluster_memory(bench):
 ROWS = {
     "upload of 256 MiB, 4 in flight": upload,
     "download of 256 MiB": download,
+    "zip of 1 GiB": zip_of_folder,
     "list of 100, 100 connections": list_100,
     "small files by batch": small_batch,
     "small files one a request, 16 connections": small_single,

@@ -22,6 +22,22 @@ std::string text(std::size_t size, char first = 'a') {
     return made;
 }
 
+TEST_P(UploadsTest, AreFoundByTheFileThatIsReservedForThemWhileTheyAreOpen) {
+    const User alice = makeUser("alice"), bob = makeUser("bob");
+    const std::string content = text(250);
+    const Upload upload = uploads.create(alice.id, newUpload(alice, "k", "a.txt", content));
+    const Upload other = uploads.create(alice.id, newUpload(alice, "other", "b.txt", content));
+    sendAll(upload.id, content);
+    const auto found = uploads.openFor(alice.id, upload.file);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->id, upload.id);
+    EXPECT_EQ(found->bytesStored, 250);
+    EXPECT_EQ(uploads.openFor(alice.id, other.file)->bytesStored, 0);
+    EXPECT_FALSE(uploads.openFor(bob.id, upload.file));
+    uploads.end(other.id);
+    EXPECT_FALSE(uploads.openFor(alice.id, other.file));
+}
+
 TEST_P(UploadsTest, BecomeAFileWhenCommitted) {
     const User alice = makeUser("alice");
     const std::string content = text(250);

@@ -171,6 +171,23 @@ TEST(Tokens, AreDerivedFromWhatTheyStandFor) {
     EXPECT_NE(shareCookie(keys, catalog::ShareId{1}, "hash"), shareCookie(keys, catalog::ShareId{1}, "other hash"));
 }
 
+TEST(Tokens, OfPreviewsEndAndAreForOneLinkAndPassword) {
+    const Keys keys("a secret of some length for the tests"), others("another secret of some length, other");
+    constexpr catalog::ShareId share{1}, other{2};
+    constexpr Timestamp now = 1'700'000'000 * secondUs, end = now + dayUs;
+    const std::string key = previewKey(keys, share, "hash", end);
+    EXPECT_TRUE(isPreviewKey(keys, share, "hash", now, key));
+    EXPECT_TRUE(isPreviewKey(keys, share, "hash", end - 1, key));
+    EXPECT_FALSE(isPreviewKey(keys, share, "hash", end, key));
+    EXPECT_FALSE(isPreviewKey(keys, other, "hash", now, key));
+    EXPECT_FALSE(isPreviewKey(keys, share, "other hash", now, key));
+    EXPECT_FALSE(isPreviewKey(others, share, "hash", now, key));
+    EXPECT_FALSE(isPreviewKey(keys, share, "hash", now, shareCookie(keys, share, "hash")));
+    const std::string longer = std::to_string(end + 1) + key.substr(key.find('.'));
+    for (const std::string& bad : {std::string(), std::string("."), std::string("1"), longer, key + "x", "-" + key})
+        EXPECT_FALSE(isPreviewKey(keys, share, "hash", now, bad)) << bad;
+}
+
 TEST(Tokens, OfChanceDifferAndSayWhatTheyAre) {
     EXPECT_NE(newRefreshToken().text, newRefreshToken().text);
     EXPECT_TRUE(looksLikeApiToken(newApiToken().text));

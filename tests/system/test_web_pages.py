@@ -220,6 +220,7 @@ def test_the_key_of_previews_stands_for_the_password_and_for_nothing_else(shared
     key = asker.get(f"/share/{token}/info").json()["preview_key"]
     assert stranger.get(f"/share/{token}/preview?key={key}").content == PNG
     assert f'src="preview?key={key}"' in stranger.get(f"/share/{token}/view?key={key}").text
+    assert key.split(".")[1] not in shared_vault.log_text()
     later = f"{int(key.split('.')[0]) + 1}.{key.split('.')[1]}"
     for address in (f"{token}/preview?key={later}", f"{token}/preview?key={key}x",
                     f"{other['share_token']}/preview?key={key}", f"{token}?key={key}", f"{token}/files?key={key}"):
