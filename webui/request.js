@@ -65,13 +65,17 @@ function showPassword() {
     input.focus();
 }
 
+// "image/*" as people say it.
+const kinds = {"image/*": "pictures", "video/*": "videos", "audio/*": "sound", "text/*": "texts"};
+const typeList = () => asked.types.map((type) => kinds[type] ?? type).join(", ");
+
 function limits() {
     const list = [];
     if (asked.expires_at) list.push(`Until ${when(asked.expires_at)} (ends ${untilThen(asked.expires_at)})`);
     if (asked.files_left !== null) list.push(asked.files_left === 1 ? "1 more file" : `${asked.files_left} more files`);
     if (asked.bytes_left !== null) list.push(`${bytes(asked.bytes_left)} more in all`);
     if (asked.max_file_bytes !== null) list.push(`At most ${bytes(asked.max_file_bytes)} a file`);
-    if (asked.types.length > 0) list.push(`Only ${asked.types.join(", ")}`);
+    if (asked.types.length > 0) list.push(`Only ${typeList()}`);
     return list.map((text) => el("li", {}, text));
 }
 
@@ -162,7 +166,7 @@ addEventListener("drop", (event) => {
 
 // Why a file would be refused; null: it would not.
 function refusal(file, count, size) {
-    if (asked.types.length > 0 && !asked.types.some((type) => isOfType(file, type))) return `Not sent: only ${asked.types.join(", ")} are asked for.`;
+    if (asked.types.length > 0 && !asked.types.some((type) => isOfType(file, type))) return `Not sent: only ${typeList()} are asked for.`;
     if (asked.max_file_bytes !== null && file.size > asked.max_file_bytes) return `Not sent: a file may have at most ${bytes(asked.max_file_bytes)}.`;
     if (asked.files_left !== null && count >= asked.files_left) return "Not sent: the link takes no more files.";
     if (asked.bytes_left !== null && size + file.size > asked.bytes_left) return `Not sent: the link takes only ${bytes(asked.bytes_left)} more.`;

@@ -21,6 +21,14 @@ constexpr std::size_t bufferBytes = 256 << 10;
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
 
+std::string locationOf(const std::string& head) {
+    constexpr std::string_view name = "\r\nLocation: ";
+    const auto at = head.find(name);
+    if (at == std::string::npos) return {};
+    const auto begin = at + name.size();
+    return head.substr(begin, head.find('\r', begin) - begin);
+}
+
 std::uint64_t contentLength(std::string head) {
     std::transform(head.begin(), head.end(), head.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -71,7 +79,8 @@ Answer HttpConnection::call(std::string_view method, std::string_view path, std:
         received.append(buffer_.data(), receive(buffer_.data(), buffer_.size()));
         end = received.find("\r\n\r\n");
     }
-    Answer answer{std::stoi(received.substr(9, 3)), contentLength(received.substr(0, end)), {}};
+    const std::string answerHead = received.substr(0, end);
+    Answer answer{std::stoi(received.substr(9, 3)), contentLength(answerHead), {}, locationOf(answerHead)};
     const std::string_view beyond = std::string_view(received).substr(end + 4);
     const bool good = answer.status >= 200 && answer.status < 300;
     const auto take = [&](std::string_view bytes) {

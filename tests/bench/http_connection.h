@@ -15,7 +15,8 @@ namespace chunkvault::bench {
 struct Answer {
     int status;
     std::uint64_t bodyBytes;
-    std::string body;  // empty when a sink took it
+    std::string body;      // empty when a sink took it
+    std::string location;  // of the header of that name
 };
 
 class HttpConnection {

@@ -2,6 +2,7 @@
 // sent is made and hashed before the clock starts. Prints one line of JSON.
 //
 //   load PORT TOKEN upload SIZE SEED NAME    a resumable upload, 4 chunks in flight; until no copy is missing
+//   load PORT TOKEN tus SIZE SEED NAME       the same by tus: one connection, requests of 16 chunks
 //   load PORT TOKEN download PATH SIZE       one file, which must have that size
 //   load PORT TOKEN batch FOLDER COUNT SEED  4 KiB files, 500 a request, 4 connections; until no copy is missing
 //   load PORT TOKEN form FOLDER COUNT SEED   4 KiB files, one a request, 16 connections; until no copy is missing
@@ -38,7 +39,8 @@ namespace {
 using nlohmann::json;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t smallBytes = 4 << 10, batchFiles = 500, batchConnections = 4, formConnections = 16, flights = 4;
+constexpr std::size_t smallBytes = 4 << 10, batchFiles = 500, batchConnections = 4, formConnections = 16, flights = 4,
+                      tusChunks = 16;
 
 double since(SteadyClock::time_point start) {
     return std::chrono::duration<double>(SteadyClock::now() - start).count();
@@ -62,13 +64,16 @@ void together(std::size_t count, const std::function<void(std::size_t)>& work) {
         if (failure) std::rethrow_exception(failure);
 }
 
-std::string contentDigest(const ChunkId& hash) {
-    const std::string raw(hash.raw());
-    std::string base64(4 * ((raw.size() + 2) / 3) + 1, '\0');
+std::string base64(std::string_view bytes) {
+    std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
     const int length =
-        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
-                        reinterpret_cast<const unsigned char*>(raw.data()), static_cast<int>(raw.size()));
-    return "Content-Digest: sha-256=:" + base64.substr(0, static_cast<std::size_t>(length)) + ":\r\n";
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+    return text.substr(0, static_cast<std::size_t>(length));
+}
+
+std::string contentDigest(const ChunkId& hash) {
+    return "Content-Digest: sha-256=:" + base64(std::string(hash.raw())) + ":\r\n";
 }
 
 // 4 KiB files that differ from each other and from those of another seed.
@@ -136,6 +141,34 @@ class Load {
         const double acknowledged = since(start);
         untilSafe(*user);
         return {{"seconds", since(start)}, {"acknowledged_seconds", acknowledged}, {"file_id", begun.at("file_id")}};
+    }
+
+    json tus(std::size_t size, std::uint64_t seed, const std::string& name) {
+        const auto own = connection();
+        const auto chunkSize = json::parse(own->get("/").body).at("chunk_size").get<std::size_t>();
+        const std::string bytes = randomBytes(chunkSize, seed), version = "Tus-Resumable: 1.0.0\r\n";
+        std::vector<std::string> fronts;
+        for (std::size_t at = 0; at < size; at += chunkSize)
+            fronts.push_back(randomBytes(sizeof(std::uint64_t), seed + 1 + fronts.size()));
+
+        const auto start = SteadyClock::now();
+        const std::string path = own->call("POST", "/tus",
+                                           version + "Upload-Length: " + std::to_string(size) +
+                                               "\r\nUpload-Metadata: filename " + base64(name) + "\r\n",
+                                           {""})
+                                     .location;
+        for (std::size_t first = 0; first < fronts.size(); first += tusChunks) {
+            std::vector<std::string_view> body;
+            for (std::size_t i = first; i < std::min(fronts.size(), first + tusChunks); ++i)
+                body.insert(body.end(), {fronts[i], rest(bytes, std::min(chunkSize, size - i * chunkSize))});
+            own->call("PATCH", path,
+                      version + "Content-Type: application/offset+octet-stream\r\nUpload-Offset: " +
+                          std::to_string(first * chunkSize) + "\r\n",
+                      body);
+        }
+        const double acknowledged = since(start);
+        untilSafe(*own);
+        return {{"seconds", since(start)}, {"acknowledged_seconds", acknowledged}};
     }
 
     json download(const std::string& path, std::uint64_t size) {
@@ -307,6 +340,7 @@ int run(const std::vector<std::string>& arguments) {
     Load load(static_cast<std::uint16_t>(number(1)), arguments[2]);
     json result;
     if (verb == "upload") result = load.upload(number(4), number(5), arguments.at(6));
+    if (verb == "tus") result = load.tus(number(4), number(5), arguments.at(6));
     if (verb == "download") result = load.download(arguments.at(4), number(5));
     if (verb == "batch") result = load.batch(arguments.at(4), number(5), number(6));
     if (verb == "form") result = load.form(arguments.at(4), number(5), number(6));

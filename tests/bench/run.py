@@ -164,6 +164,17 @@ def upload(bench):
     return upload_to(bench, bench.server, 0.8)
 
 
+def tus(bench):
+    """One connection, against the resumable interface with four."""
+    def measure():
+        seed = bench.next_seed()
+        ours = bench.load("tus", LARGE, seed, f"tus-{seed}")
+        return LARGE / ours["acknowledged_seconds"], LARGE / bench.upload(LARGE)["acknowledged_seconds"]
+
+    (ours, resumable), ratio = in_turns(measure, 5)
+    return Row(mb_per_s(ours), f"resumable {mb_per_s(resumable)}", ratio, 0.6, "both until acknowledged")
+
+
 def download(bench):
     file = bench.upload(LARGE)["file_id"]
     (bench.nginx.root / "large").write_bytes(os.urandom(LARGE))
@@ -422,6 +433,7 @@ def cluster_memory(bench):
 
 ROWS = {
     "upload of 256 MiB, 4 in flight": upload,
+    "tus upload of 256 MiB": tus,
     "download of 256 MiB": download,
     "zip of 1 GiB": zip_of_folder,
     "list of 100, 100 connections": list_100,
