@@ -1,5 +1,5 @@
-// What the pages of shared links and upload requests have in common. Whatever comes from the server or from the names of
-// files becomes text nodes and attributes, never markup.
+// What the pages of shared links and upload requests have in common. Whatever comes from the server or from the names
+// of files becomes text nodes and attributes, never markup.
 
 const icons = {
     file: "M6 2h8l5 5v15H6zM14 2v5h5",
@@ -57,7 +57,8 @@ export function button(name, text, onclick, attributes = {}) {
 // 1,024 bytes are a KB here, as in file managers.
 export function bytes(count) {
     const units = ["bytes", "KB", "MB", "GB", "TB", "PB"];
-    let unit = 0, value = count;
+    let unit = 0,
+        value = count;
     for (; value >= 1023.5 && unit < units.length - 1; ++unit) value /= 1024;
     const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
     if (unit === 0) return count === 1 ? "1 byte" : `${count} bytes`;
@@ -71,7 +72,11 @@ export function when(text) {
 // "in 3 days", "in 20 minutes"
 export function untilThen(text) {
     const seconds = (new Date(text) - Date.now()) / 1000;
-    for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    for (const [unit, length] of [
+        ["day", 86400],
+        ["hour", 3600],
+        ["minute", 60],
+    ]) {
         const count = Math.round(seconds / length);
         if (count >= 2) return `in ${count} ${unit}s`;
     }
@@ -100,8 +105,18 @@ export function announce(text) {
 
 // A page with one thing to say.
 export function showNotice(iconName, heading, text, ...more) {
-    show(heading, {}, el("div", {class: "notice"}, el("div", {class: "badge"}, icon(iconName)),
-                         el("h1", {tabindex: "-1"}, heading), el("p", {}, text), ...more));
+    show(
+        heading,
+        {},
+        el(
+            "div",
+            {class: "notice"},
+            el("div", {class: "badge"}, icon(iconName)),
+            el("h1", {tabindex: "-1"}, heading),
+            el("p", {}, text),
+            ...more,
+        ),
+    );
 }
 
 export function progressBar(label) {

@@ -1,4 +1,4 @@
-"""What browsers are sent: the pages' own files, and previews of what is shared. How the pages behave is in tests/webui."""
+"""What browsers are sent: the pages' own files, and previews of what is shared. How pages behave is in tests/webui."""
 
 import gzip
 import re
@@ -75,7 +75,7 @@ def test_the_page_has_nothing_inline_and_loads_nothing_from_elsewhere(world, gue
         if name in ("", "request.html"):
             assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text), name
             assert not re.findall(r"<script(?![^>]*\ssrc=)", text), name
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), name
+        assert not re.search(r"(inner|outer|insertAdjacent)HTML|document\.write|\beval\(|new Function", text), name
         addresses = set(re.findall(r"https?://[\w./]+", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}, name
 
@@ -134,8 +134,8 @@ def test_a_file_of_the_pages_is_sent_once(guest, name, media):
     assert guest.call("GET", f"/assets/{name}", headers={"If-None-Match": '"other"'}).content == first.content
 
 
-@pytest.mark.parametrize("name", ["", "%2e%2e", "..%2fshare.html", "%2fetc%2fpasswd", "page.css%00", "page.css/", "PAGE.CSS",
-                                  "web_assets.cpp"])
+@pytest.mark.parametrize("name", ["", "%2e%2e", "..%2fshare.html", "%2fetc%2fpasswd", "page.css%00", "page.css/",
+                                  "PAGE.CSS", "web_assets.cpp"])
 def test_no_other_file_can_be_asked_for(guest, name):
     answer = guest.call("GET", f"/assets/{name}")
     assert answer.status_code in (400, 404)

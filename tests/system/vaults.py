@@ -1,5 +1,5 @@
-"""Fixtures for tests that drive the real server: vaults, and bad networks in front of them. A folder's conftest.py imports
-all of them."""
+"""Fixtures for tests that drive the real server: vaults, and bad networks in front of them. A folder's conftest.py
+imports all of them."""
 
 import random
 

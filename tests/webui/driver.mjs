@@ -17,7 +17,10 @@ let lastId = 0;
 function adopt(page) {
     const entry = {page, console: [], requests: [], opened: []};
     pages.set(++lastId, entry);
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && entry.console.push(message.text()));
+    page.on(
+        "console",
+        (message) => ["error", "warning"].includes(message.type()) && entry.console.push(message.text()),
+    );
     page.on("pageerror", (error) => entry.console.push(String(error)));
     page.on("request", (request) => entry.requests.push(request.url()));
     page.on("popup", (popup) => entry.opened.push(adopt(popup)));
@@ -40,7 +43,11 @@ const commands = {
         // A function comes as its text.
         if (method === "evaluate") args[0] = (0, eval)(`(${args[0]})`);
         const result = await target[method](...args);
-        return result === undefined || Buffer.isBuffer(result) || typeof result === "object" && typeof result?.url === "function" ? null : result;
+        return result === undefined ||
+            Buffer.isBuffer(result) ||
+            (typeof result === "object" && typeof result?.url === "function")
+            ? null
+            : result;
     },
     async press({id, key}) {
         await pages.get(id).page.keyboard.press(key);
@@ -71,7 +78,7 @@ for await (const line of readline.createInterface({input: process.stdin})) {
     const {command, ...rest} = JSON.parse(line);
     let answer;
     try {
-        answer = {result: await commands[command](rest) ?? null};
+        answer = {result: (await commands[command](rest)) ?? null};
     } catch (error) {
         answer = {error: error.message};
     }
