@@ -1,24 +1,40 @@
-// The page of an upload request. What a guest drops goes up by tus, file by file; a broken network, a closed laptop or a
-// page that was loaded again costs no byte that was acknowledged.
+// The page of an upload request. What a guest drops goes up by tus, file by file; a broken network, a closed laptop or
+// a page that was loaded again costs no byte that was acknowledged.
 /* global tus */
-import {announce, ask, button, bytes, copy, duration, el, icon, progressBar, show, showNotice, untilThen, when} from "./common.js";
+import {
+    announce,
+    ask,
+    button,
+    bytes,
+    copy,
+    duration,
+    el,
+    icon,
+    progressBar,
+    show,
+    showNotice,
+    showPassword,
+    untilThen,
+    when,
+} from "./common.js";
 
 const token = location.pathname.split("/").pop();
 const link = new URL(`../request/${token}`, location.href).href;
 const rootUrl = new URL("../", location.href);
-const atOnce = 3;                 // files on their way together
+const atOnce = 3; // files on their way together
 const rowsShown = 200;
-const smallBytes = 1 << 20;       // such a file comes with the request that begins it
+const smallBytes = 1 << 20; // such a file comes with the request that begins it
 const chunksPerRequest = 16;
 const retryMs = [500, 1000, 2000, 4000, 8000];
 const speedWindowMs = 8000;
-const hashPollMs = 1500, hashPolls = 8;
+const hashPollMs = 1500,
+    hashPolls = 8;
 
-let asked = null;      // the last answer about the link
-const entries = [];    // every file of this page: {file, path, state, sent, ...}
-let halfDone = [];     // of an earlier visit: {size, metadata, uploadUrl, urlStorageKey}
-const speeds = [];     // {at, sent} of the last seconds
-let view = null;       // the elements that change
+let asked = null; // the last answer about the link
+const entries = []; // every file of this page: {file, path, state, sent, ...}
+let halfDone = []; // of an earlier visit: {size, metadata, uploadUrl, urlStorageKey}
+const speeds = []; // {at, sent} of the last seconds
+let view = null; // the elements that change
 
 const active = (entry) => entry.state === "waiting" || entry.state === "sending";
 const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
@@ -28,41 +44,26 @@ const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
 async function load({focus = false} = {}) {
     const {status, body, retryAfter} = await ask(`${link}/info`);
     if (status === 200) {
-        if (body.password_required) return showPassword();
+        if (body.password_required) return showPassword(link, load);
         asked = body;
         return showRequest(focus);
     }
-    if (asked) return update();  // shown already; what goes wrong with a file is said there
+    if (asked) return update(); // shown already; what goes wrong with a file is said there
     if (status === 404)
-        return showNotice("search", "There is nothing here", "This link does not exist, or its owner has revoked it. Check that you have the whole address.");
+        return showNotice(
+            "search",
+            "There is nothing here",
+            "This link does not exist, or its owner has revoked it. Check that you have the whole address.",
+        );
     if (status === 410)
         return showNotice("clock", "This link has expired", "Ask the person who sent it for a new one.");
-    showNotice("warning", "The server does not answer", "The page tries again by itself. Nothing is lost.", button("upload", "Try now", () => load()));
+    showNotice(
+        "warning",
+        "The server does not answer",
+        "The page tries again by itself. Nothing is lost.",
+        button("upload", "Try now", () => load()),
+    );
     setTimeout(load, 1000 * (retryAfter ?? 5));
-}
-
-function showPassword() {
-    const input = el("input", {id: "password", type: "password", required: true, autocomplete: "off", maxlength: "72", "aria-describedby": "problem"});
-    const problem = el("p", {id: "problem", class: "error", role: "alert", hidden: true});
-    const open = el("button", {type: "submit", class: "primary"}, icon("lock"), el("span", {}, "Open"));
-    const form = el("form", {}, el("label", {for: "password"}, "Password"), input, problem, open);
-    form.addEventListener("submit", async (event) => {
-        event.preventDefault();
-        open.disabled = true;
-        const {status, retryAfter} = await ask(`${link}/unlock`, {
-            method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({password: input.value})});
-        open.disabled = false;
-        if (status === 204) return load({focus: true});
-        if (status === 404 || status === 410) return load();
-        problem.textContent = status === 401 || status === 422 ? "This password is wrong."
-            : status === 429 ? `Too many tries. Wait ${duration(retryAfter ?? 300)}, then try again.`
-            : "The server does not answer. Try again in a moment.";
-        problem.hidden = false;
-        input.setAttribute("aria-invalid", "true");
-        input.select();
-    });
-    showNotice("lock", "This link has a password", "The person who sent it knows the password.", form);
-    input.focus();
 }
 
 // "image/*" as people say it.
@@ -85,10 +86,30 @@ function showRequest(focus) {
     document.title = `${asked.title || "Send files"} · ChunkVault`;
     if (view) return update();
     if (isFull() && entries.length === 0 && halfDone.length === 0)
-        return showNotice("check", "This link is full", "It has taken as many files as it may. Ask the person who sent it for a new one.");
-    const files = el("input", {type: "file", multiple: true, hidden: true, "aria-label": "Choose files", onchange: picked});
-    const folder = el("input", {type: "file", webkitdirectory: true, hidden: true, "aria-label": "Choose a folder", onchange: picked});
-    const actions = el("div", {class: "actions"}, button("file", "Choose files", () => files.click(), {class: "primary"}));
+        return showNotice(
+            "check",
+            "This link is full",
+            "It has taken as many files as it may. Ask the person who sent it for a new one.",
+        );
+    const files = el("input", {
+        type: "file",
+        multiple: true,
+        hidden: true,
+        "aria-label": "Choose files",
+        onchange: picked,
+    });
+    const folder = el("input", {
+        type: "file",
+        webkitdirectory: true,
+        hidden: true,
+        "aria-label": "Choose a folder",
+        onchange: picked,
+    });
+    const actions = el(
+        "div",
+        {class: "actions"},
+        button("file", "Choose files", () => files.click(), {class: "primary"}),
+    );
     if ("webkitdirectory" in folder) actions.append(button("folder", "Choose a folder", () => folder.click()));
     view = {
         limits: el("ul", {class: "limits", "aria-label": "Limits"}),
@@ -102,12 +123,39 @@ function showRequest(focus) {
     view.speed = el("span");
     view.whole.append(view.bar, el("p", {class: "progress-text"}, view.amount, view.speed));
     const title = asked.title || `${asked.owner} asks you for files`;
-    show(`${title}. Choose files, or drop them on the page.`, {focus},
-         el("div", {class: "head"}, el("div", {class: "badge"}, icon("upload")),
-            el("div", {}, el("h1", {tabindex: "-1"}, title), el("p", {class: "sub"}, asked.title ? `Asked for by ${asked.owner}` : "Only they will see what you send."))),
-         view.limits, view.again,
-         el("div", {class: "drop"}, icon("upload"), el("p", {}, "Drop files or folders here, or"), actions, files, folder),
-         view.whole, view.receipt, view.list);
+    show(
+        `${title}. Choose files, or drop them on the page.`,
+        {focus},
+        el(
+            "div",
+            {class: "head"},
+            el("div", {class: "badge"}, icon("upload")),
+            el(
+                "div",
+                {},
+                el("h1", {tabindex: "-1"}, title),
+                el(
+                    "p",
+                    {class: "sub"},
+                    asked.title ? `Asked for by ${asked.owner}` : "Only they will see what you send.",
+                ),
+            ),
+        ),
+        view.limits,
+        view.again,
+        el(
+            "div",
+            {class: "drop"},
+            icon("upload"),
+            el("p", {}, "Drop files or folders here, or"),
+            actions,
+            files,
+            folder,
+        ),
+        view.whole,
+        view.receipt,
+        view.list,
+    );
     for (const entry of entries) addRow(entry);
     findHalfDone();
     update();
@@ -136,7 +184,9 @@ async function walk(entry, prefix, found) {
 
 async function dropped(transfer) {
     // All of them before the first wait: the browser forgets them then.
-    const roots = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    const roots = [...transfer.items]
+        .filter((item) => item.kind === "file")
+        .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
     const found = [];
     let unreadable = 0;
     for (const root of roots) {
@@ -156,7 +206,10 @@ addEventListener("dragover", (event) => {
     event.preventDefault();
     document.querySelector(".drop").classList.add("over");
 });
-addEventListener("dragleave", (event) => !event.relatedTarget && document.querySelector(".drop")?.classList.remove("over"));
+addEventListener(
+    "dragleave",
+    (event) => !event.relatedTarget && document.querySelector(".drop")?.classList.remove("over"),
+);
 addEventListener("drop", (event) => {
     if (!view) return;
     event.preventDefault();
@@ -166,10 +219,13 @@ addEventListener("drop", (event) => {
 
 // Why a file would be refused; null: it would not.
 function refusal(file, count, size) {
-    if (asked.types.length > 0 && !asked.types.some((type) => isOfType(file, type))) return `Not sent: only ${typeList()} are asked for.`;
-    if (asked.max_file_bytes !== null && file.size > asked.max_file_bytes) return `Not sent: a file may have at most ${bytes(asked.max_file_bytes)}.`;
+    if (asked.types.length > 0 && !asked.types.some((type) => isOfType(file, type)))
+        return `Not sent: only ${typeList()} are asked for.`;
+    if (asked.max_file_bytes !== null && file.size > asked.max_file_bytes)
+        return `Not sent: a file may have at most ${bytes(asked.max_file_bytes)}.`;
     if (asked.files_left !== null && count >= asked.files_left) return "Not sent: the link takes no more files.";
-    if (asked.bytes_left !== null && size + file.size > asked.bytes_left) return `Not sent: the link takes only ${bytes(asked.bytes_left)} more.`;
+    if (asked.bytes_left !== null && size + file.size > asked.bytes_left)
+        return `Not sent: the link takes only ${bytes(asked.bytes_left)} more.`;
     return null;
 }
 
@@ -181,9 +237,14 @@ function isOfType(file, type) {
 }
 
 function add(found) {
-    const known = new Set(entries.filter((entry) => entry.state !== "refused" && entry.state !== "failed").map(fingerprint));
+    const known = new Set(
+        entries.filter((entry) => entry.state !== "refused" && entry.state !== "failed").map(fingerprint),
+    );
     let count = entries.filter((entry) => active(entry) && !entry.counted).length;
-    let size = sum(entries.filter((entry) => active(entry) && !entry.counted), (entry) => entry.file.size);
+    let size = sum(
+        entries.filter((entry) => active(entry) && !entry.counted),
+        (entry) => entry.file.size,
+    );
     let added = 0;
     for (const one of found) {
         const entry = {...one, state: "waiting", sent: 0, tries: 0, counted: false};
@@ -226,22 +287,35 @@ async function findHalfDone() {
     update();
 }
 
+const pathOf = (one) => one.metadata.relativePath ?? one.metadata.filename;
+
 function earlier(entry) {
     const mine = halfDone.filter((one) => one.urlStorageKey.startsWith(`tus::${fingerprint(entry)}::`));
-    const best = mine.find((one) => (one.metadata.relativePath ?? one.metadata.filename) === entry.path) ?? mine[0];
+    const best = mine.find((one) => pathOf(one) === entry.path) ?? mine[0];
     if (best) halfDone.splice(halfDone.indexOf(best), 1);
     return best ?? null;
 }
 
 function showHalfDone() {
     if (halfDone.length === 0) return view.again.replaceChildren();
-    const names = halfDone.slice(0, 5).map((one) =>
-        el("li", {}, `${one.metadata.relativePath ?? one.metadata.filename} (${bytes(one.sent ?? 0)} of ${bytes(one.size)} are there)`));
+    const names = halfDone
+        .slice(0, 5)
+        .map((one) => el("li", {}, `${pathOf(one)} (${bytes(one.sent ?? 0)} of ${bytes(one.size)} are there)`));
     if (halfDone.length > 5) names.push(el("li", {}, `and ${halfDone.length - 5} more`));
-    view.again.replaceChildren(el("div", {class: "note warn again"},
-        el("p", {}, halfDone.length === 1 ? "One file was not finished. Choose it again, and it goes on where it stopped:"
-                                          : `${halfDone.length} files were not finished. Choose them again, and they go on where they stopped:`),
-        el("ul", {}, names)));
+    view.again.replaceChildren(
+        el(
+            "div",
+            {class: "note warn again"},
+            el(
+                "p",
+                {},
+                halfDone.length === 1
+                    ? "One file was not finished. Choose it again, and it goes on where it stopped:"
+                    : `${halfDone.length} files were not finished. Choose them again, and they go on:`,
+            ),
+            el("ul", {}, names),
+        ),
+    );
 }
 
 // --- sending ---
@@ -267,9 +341,14 @@ function send(entry) {
         retryDelays: null,
         removeFingerprintOnSuccess: true,
         fingerprint: async () => fingerprint(entry),
-        metadata: {filename: file.name, ...(entry.path === file.name ? {} : {relativePath: entry.path}),
-                   modified_at: new Date(file.lastModified).toISOString()},
-        onUploadUrlAvailable: () => { entry.counted = true; },
+        metadata: {
+            filename: file.name,
+            ...(entry.path === file.name ? {} : {relativePath: entry.path}),
+            modified_at: new Date(file.lastModified).toISOString(),
+        },
+        onUploadUrlAvailable: () => {
+            entry.counted = true;
+        },
         onProgress: (sent) => {
             entry.tries = 0;
             entry.sent = sent;
@@ -295,7 +374,10 @@ function failed(entry, error) {
     const unreadable = !error.originalRequest;
     if (!unreadable && passing.includes(status)) {
         const wait = retryMs[Math.min(entry.tries++, retryMs.length - 1)];
-        entry.problem = navigator.onLine === false || status === 0 ? "No connection. It goes on by itself." : "The server is busy. It goes on by itself.";
+        entry.problem =
+            navigator.onLine === false || status === 0
+                ? "No connection. It goes on by itself."
+                : "The server is busy. It goes on by itself.";
         const again = () => {
             clearTimeout(entry.timer);
             removeEventListener("online", again);
@@ -313,10 +395,21 @@ function failed(entry, error) {
     } catch {
         // Not one of our own answers.
     }
-    entry.problem = unreadable ? "This file cannot be read. Choose it again." : detail || `The server refused it (${status}).`;
+    entry.problem = unreadable
+        ? "This file cannot be read. Choose it again."
+        : detail || `The server refused it (${status}).`;
     announce(`${entry.path} was not sent. ${entry.problem}`);
-    if (status === 401 || status === 404 || status === 410) load();
+    if (status === 401) load();
+    if (status === 404 || status === 410) explain(entry);
     startNext();
+}
+
+// An upload that is gone may be so because its link is.
+async function explain(entry) {
+    const {status} = await ask(`${link}/info`);
+    if (status === 404) entry.problem = "The owner has revoked the link.";
+    if (status === 410) entry.problem = "The link has expired.";
+    update();
 }
 
 async function done(entry) {
@@ -386,7 +479,11 @@ function addRow(entry) {
     entry.bar = progressBar(entry.path);
     entry.what = el("span", {class: "what"});
     entry.hash = el("span", {class: "hash", hidden: true});
-    entry.take = el("button", {type: "button", class: "plain", "aria-label": `Remove ${entry.path}`, onclick: () => remove(entry)}, icon("close"));
+    entry.take = el(
+        "button",
+        {type: "button", class: "plain", "aria-label": `Remove ${entry.path}`, onclick: () => remove(entry)},
+        icon("close"),
+    );
     entry.row = el("li", {}, el("span", {class: "name"}, entry.path), entry.take, entry.what, entry.bar, entry.hash);
     view.list.append(entry.row);
 }
@@ -403,13 +500,16 @@ function updateRow(entry) {
     const checked = entry.root && entry.root === entry.receipt?.root;
     const said = {
         waiting: `${size} · waiting`,
-        sending: entry.problem && entry.tries > 0 ? `${bytes(entry.sent)} of ${size} · ${entry.problem}` : `${bytes(entry.sent)} of ${size}`,
+        sending:
+            entry.problem && entry.tries > 0
+                ? `${bytes(entry.sent)} of ${size} · ${entry.problem}`
+                : `${bytes(entry.sent)} of ${size}`,
         sent: `${size} · sent${checked ? " and checked against your file" : ""}`,
         refused: entry.problem,
         failed: entry.problem,
     }[entry.state];
     if (entry.what.textContent !== said) entry.what.textContent = said;
-    entry.what.className = `what ${entry.state === "sent" ? "good" : entry.state === "refused" || entry.state === "failed" ? "bad" : ""}`;
+    entry.what.className = `what ${{sent: "good", refused: "bad", failed: "bad"}[entry.state] ?? ""}`;
     entry.bar.hidden = entry.state !== "sending";
     entry.bar.max = Math.max(entry.file.size, 1);
     entry.bar.value = entry.sent;
@@ -420,7 +520,8 @@ function updateRow(entry) {
 
 function updateWhole() {
     const counted = entries.filter((entry) => active(entry) || entry.state === "sent");
-    const total = sum(counted, (entry) => entry.file.size), sent = sum(counted, (entry) => entry.sent);
+    const total = sum(counted, (entry) => entry.file.size),
+        sent = sum(counted, (entry) => entry.sent);
     const left = counted.filter(active).length;
     view.whole.hidden = counted.length === 0;
     view.bar.max = Math.max(total, 1);
@@ -428,10 +529,14 @@ function updateWhole() {
     const now = Date.now();
     speeds.push({at: now, sent});
     while (speeds.length > 1 && now - speeds[0].at > speedWindowMs) speeds.shift();
-    const first = speeds[0], time = now - first.at;
-    const rate = time > 500 && sent > first.sent ? (sent - first.sent) * 1000 / time : 0;
-    view.amount.textContent = `${bytes(sent)} of ${bytes(total)}` + (counted.length > 1 ? `, ${counted.length - left} of ${counted.length} files sent` : "");
-    view.speed.textContent = left > 0 && rate > 0 ? `${bytes(rate)}/s, about ${duration((total - sent) / rate)} left` : "";
+    const first = speeds[0],
+        time = now - first.at;
+    const rate = time > 500 && sent > first.sent ? ((sent - first.sent) * 1000) / time : 0;
+    view.amount.textContent =
+        `${bytes(sent)} of ${bytes(total)}` +
+        (counted.length > 1 ? `, ${counted.length - left} of ${counted.length} files sent` : "");
+    view.speed.textContent =
+        left > 0 && rate > 0 ? `${bytes(rate)}/s, about ${duration((total - sent) / rate)} left` : "";
     document.body.dataset.state = left > 0 ? "sending" : counted.length > 0 ? "sent" : "empty";
 }
 
@@ -455,12 +560,25 @@ function updateReceipt() {
     if (view.receipt.dataset.count === String(sent.length) && view.receipt.children.length > 0) return;
     view.receipt.dataset.count = String(sent.length);
     const size = bytes(sum(sent, (entry) => entry.file.size));
-    const heading = sent.length === 1 ? `Your file has arrived (${size})` : `Your ${sent.length} files have arrived (${size})`;
+    const heading =
+        sent.length === 1 ? `Your file has arrived (${size})` : `Your ${sent.length} files have arrived (${size})`;
     const take = button("copy", "Copy the receipt", async () => {
-        take.lastChild.textContent = await copy(receiptText()) ? "Copied" : "Save it instead";
+        take.lastChild.textContent = (await copy(receiptText())) ? "Copied" : "Save it instead";
     });
-    view.receipt.replaceChildren(el("div", {class: "receipt"}, el("h2", {}, heading), el("p", {}, "You can close the page, or send more."),
-        el("div", {class: "actions"}, button("download", "Save the receipt", () => save(receiptText(), "receipt.txt")), take)));
+    view.receipt.replaceChildren(
+        el(
+            "div",
+            {class: "receipt"},
+            el("h2", {}, heading),
+            el("p", {}, "You can close the page, or send more."),
+            el(
+                "div",
+                {class: "actions"},
+                button("download", "Save the receipt", () => save(receiptText(), "receipt.txt")),
+                take,
+            ),
+        ),
+    );
     announce(heading);
     load();
 }

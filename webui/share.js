@@ -10,6 +10,7 @@ import {
     progressBar,
     show,
     showNotice,
+    showPassword,
     untilThen,
     when,
     duration,
@@ -34,7 +35,7 @@ async function load({focus = false} = {}) {
     const {status, body, retryAfter} = await ask(`${link}/info`);
     if (status === 200) {
         shared = body;
-        return body.password_required ? showPassword() : showShared(focus);
+        return body.password_required ? showPassword(link, load) : showShared(focus);
     }
     if (status === 404)
         return showNotice(
@@ -72,45 +73,6 @@ function showShared(focus) {
         );
     if (item.kind === "folder") return showFolder(focus);
     showFile(focus);
-}
-
-// --- a password ---
-
-function showPassword() {
-    const input = el("input", {
-        id: "password",
-        type: "password",
-        required: true,
-        autocomplete: "off",
-        maxlength: "72",
-        "aria-describedby": "problem",
-    });
-    const problem = el("p", {id: "problem", class: "error", role: "alert", hidden: true});
-    const open = el("button", {type: "submit", class: "primary"}, icon("lock"), el("span", {}, "Open"));
-    const form = el("form", {}, el("label", {for: "password"}, "Password"), input, problem, open);
-    form.addEventListener("submit", async (event) => {
-        event.preventDefault();
-        open.disabled = true;
-        const {status, retryAfter} = await ask(`${link}/unlock`, {
-            method: "POST",
-            headers: {"Content-Type": "application/json"},
-            body: JSON.stringify({password: input.value}),
-        });
-        open.disabled = false;
-        if (status === 204) return load({focus: true});
-        if (status === 404 || status === 410) return load();
-        problem.textContent =
-            status === 401 || status === 422
-                ? "This password is wrong."
-                : status === 429
-                  ? `Too many tries. Wait ${duration(retryAfter ?? 300)}, then try again.`
-                  : "The server does not answer. Try again in a moment.";
-        problem.hidden = false;
-        input.setAttribute("aria-invalid", "true");
-        input.select();
-    });
-    showNotice("lock", "This link has a password", "The person who sent it knows the password.", form);
-    input.focus();
 }
 
 // --- one file ---

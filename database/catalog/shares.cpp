@@ -199,6 +199,9 @@ void Shares::revoke(UserId owner, ShareId share, ShareKind kind) {
         (void)requireShare(session, owner, share, kind);
         session.execute("UPDATE shares SET revoked_at = $1 WHERE id = $2", {clock_(), share});
         session.execute("DELETE FROM share_tickets WHERE share_id = $1", {share});
+        // The sweep gives back what they reserved.
+        session.execute("UPDATE uploads SET expires_at = $1 WHERE request_id = $2 AND state = 'open'",
+                        {clock_(), share});
         bumpSeq(session, owner);
     });
 }

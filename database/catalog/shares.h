@@ -55,6 +55,7 @@ class Shares {
     [[nodiscard]] std::vector<Share> list(UserId owner, std::optional<FileId> file, std::optional<ShareId> after,
                                           int limit, ShareKind kind = ShareKind::download);
     Share change(UserId owner, ShareId share, const ShareChange& change, ShareKind kind = ShareKind::download);
+    // Uploads under way by it end.
     void revoke(UserId owner, ShareId share, ShareKind kind = ShareKind::download);
 
     // Unknown, revoked, owner not active, file in trash or gone: notFound. Expired or used up (and no ticket): see

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <sstream>
+
+#include <Poco/DeflatingStream.h>
 
 #include "common/chunk/chunk_id.h"
 #include "server/api/webui_common_js.h"
@@ -23,8 +26,19 @@ namespace {
 constexpr std::string_view html = "text/html; charset=utf-8", script = "text/javascript; charset=utf-8",
                            style = "text/css; charset=utf-8", picture = "image/svg+xml";
 
+constexpr int bestCompression = 9;
+
+std::string compressed(std::string_view text) {
+    std::ostringstream made;
+    Poco::DeflatingOutputStream stream(made, Poco::DeflatingStreamBuf::STREAM_GZIP, bestCompression);
+    stream.write(text.data(), static_cast<std::streamsize>(text.size()));
+    stream.close();
+    return made.str();
+}
+
 WebAsset asset(std::string_view name, std::string_view contentType, std::string_view text) {
-    return {name, contentType, text, '"' + Sha256Digest::of(std::span(text)).toHex().substr(0, 32) + '"'};
+    const std::string hash = Sha256Digest::of(std::span(text)).toHex().substr(0, 32);
+    return {name, contentType, text, '"' + hash + '"', compressed(text), '"' + hash + "-gzip\""};
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ struct WebAsset {
     std::string_view contentType;
     std::string_view text;
     std::string etag;  // of the text, with its quotes
+    std::string gzip;  // the text, for browsers that take it so
+    std::string gzipEtag;
 };
 
 // nullptr when there is none of this name.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/error/error.h"
+#include "common/http/ascii.h"
 #include "common/http/range.h"
 #include "common/wire/error_table.h"
 #include "server/api/handlers.h"
@@ -18,6 +19,14 @@ void setSafeHeaders(Call& call, std::string_view policy) {
     response.setHeader("Content-Security-Policy", policy);
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Referrer-Policy", "no-referrer");
+}
+
+// Only a plain "gzip" in the list: who weighs codings against each other gets the text.
+bool takesGzip(const http::Request& request) {
+    std::string_view list = request.header("Accept-Encoding").value_or("");
+    for (auto coding = http::nextListElement(list); !coding.empty(); coding = http::nextListElement(list))
+        if (coding == "gzip") return true;
+    return false;
 }
 
 // Whatever the link is, a person gets the page: it says what is wrong in words.
@@ -77,12 +86,16 @@ void webAsset(Services&, Call& call) {
     const WebAsset* asset = findWebAsset(call.request.param("name"));
     if (asset == nullptr) throw Error(ErrorCode::notFound, "The pages have no file of this name.");
     setSafeHeaders(call, "default-src 'none'; frame-ancestors 'none'");
-    call.response.setHeader("ETag", asset->etag);
+    const bool gzip = takesGzip(call.request);
+    const std::string& etag = gzip ? asset->gzipEtag : asset->etag;
+    call.response.setHeader("ETag", etag);
+    call.response.setHeader("Vary", "Accept-Encoding");
     // Asked each time, answered without a body: a page and its scripts are always of one version.
     call.response.setHeader("Cache-Control", "public, no-cache");
     const auto condition = call.request.header("If-None-Match");
-    if (condition && http::ifNoneMatchMatches(*condition, asset->etag)) return call.response.sendEmpty(304);
-    call.response.send(200, asset->contentType, asset->text);
+    if (condition && http::ifNoneMatchMatches(*condition, etag)) return call.response.sendEmpty(304);
+    if (gzip) call.response.setHeader("Content-Encoding", "gzip");
+    call.response.send(200, asset->contentType, gzip ? std::string_view(asset->gzip) : asset->text);
 }
 
 }  // namespace chunkvault::server

@@ -178,8 +178,10 @@ TEST_P(UploadsInOrderTest, ARequestThatIsOverTakesNothingMore) {
     EXPECT_EQ(uploads.get(upload).expiresAt, time.now() + hourUs);
     const StoredChunk last = put(writing, 1, b);
     shares.revoke(user.id, link.id, ShareKind::upload);
-    EXPECT_EQ(errorOf([&] { (void)uploads.finish(writing, {&last, 1}, {}, {}); }), ErrorCode::notFound);
+    EXPECT_EQ(errorOf([&] { (void)uploads.finish(writing, {&last, 1}, {}, {}); }), ErrorCode::uploadExpired);
     EXPECT_EQ(uploads.get(upload).received, chunkSize);
+    EXPECT_EQ(uploads.expire(10), 1);
+    EXPECT_EQ(number("SELECT reserved FROM users"), 0);
     EXPECT_EQ(errorOf([&] { (void)begin(1, "g", link.id); }), ErrorCode::notFound);
 }
 

@@ -149,7 +149,7 @@ def test_links_that_are_none(world, operation):
     for bad in (*BAD_IDS, "A" * 22, "A" * 5000):
         answer = world.owner.call(method, path.format(token=bad, id=1),
                                   json={"password": "x"} if method == "POST" else None)
-        if path == "/s/{token}" and answer.headers["Content-Type"].startswith("text/html"):
+        if path in ("/s/{token}", "/r/{token}") and answer.headers["Content-Type"].startswith("text/html"):
             assert answer.status_code == 404  # the page says what is wrong with the link
             continue
         refused(answer, bad)

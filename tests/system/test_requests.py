@@ -342,10 +342,12 @@ def test_a_revoked_link_and_one_that_never_was_look_the_same(world, guest):
                        guest.call("POST", f"/request/{token}/unlock", json={"password": "x"})):
             details.add(refused(answer, 404, "not_found").json()["detail"])
     assert len(details) == 1
-    refused(upload.patch(0, b"x", expect=None), 404, "not_found")
+    refused(upload.patch(0, b"x", expect=None), 410, "upload_expired")
     assert upload.offset() is None
     assert done.receipt()["status"] == "completed"
     assert set(in_folder(world, request)) == {"b"}
+    world.admin.post("/admin/sweeps/uploads")
+    assert usage(world) == (3, 0)
 
 
 def test_revoking_stops_a_request_that_is_writing(vault, world, random_bytes):
@@ -359,7 +361,7 @@ def test_revoking_stops_a_request_that_is_writing(vault, world, random_bytes):
         yield data[4 * CHUNK:]
 
     answer = upload.patch(0, pieces(), expect=None)
-    refused(answer, 404, "not_found")
+    refused(answer, 410, "upload_expired")
     assert in_folder(world, request) == {}
 
 

@@ -259,7 +259,7 @@ def test_a_link_that_is_revoked_meanwhile_says_so(make_vault, make_proxy, open_p
     page = choose(open_page(url_of(proxy, request)), write(tmp_path, "a", random_bytes(40 * MIB)))
     until(lambda: progress(page) > 2 * MIB, "the first part", 120)
     world.owner.delete(f"/requests/{request['request_id']}")
-    until(lambda: "does not exist, or it was revoked" in page.text(), "the reason")
+    until(lambda: "The owner has revoked the link." in page.text(), "the reason")
     assert arrived(world, request) == {}
 
 
@@ -342,3 +342,20 @@ def test_loading_the_page_counts_nothing(shared_vault, world):
     for _ in range(3):
         shared_vault.client().get(f"/r/{request['request_token']}", token="")
     assert world.owner.get(f"/requests/{request['request_id']}").json() == request
+
+
+def test_the_page_is_small_on_its_way(shared_vault, world):
+    """With all that it loads. What is kept is compared with what is asked for, so that a second visit loads nothing."""
+    client, sizes = shared_vault.client(), []
+    for path in (f"/r/{world.request()['request_token']}", *(f"/assets/{name}" for name in (
+            "page.css", "request.css", "common.js", "request.js", "tus.min.js", "icon.svg"))):
+        answer = client.get(path, token="", headers={"Accept-Encoding": "gzip, br"})
+        sizes.append(int(answer.headers["Content-Length"]))
+        plain = client.get(path, token="", headers={"Accept-Encoding": "identity"})
+        assert answer.content == plain.content
+        if path.startswith("/assets/"):
+            assert (answer.headers["Content-Encoding"], answer.headers["Vary"]) == ("gzip", "Accept-Encoding")
+            assert answer.headers["ETag"] != plain.headers["ETag"]
+            client.get(path, token="", expect=304, headers={"Accept-Encoding": "gzip",
+                                                            "If-None-Match": answer.headers["ETag"]})
+    assert sum(sizes) < 60_000
