@@ -55,7 +55,7 @@ function showTrouble(retryAfter) {
         "warning",
         "The server does not answer",
         "The page tries again by itself. Nothing is lost.",
-        button("download", "Try now", () => load()),
+        button("search", "Try now", () => load()),
     );
     timer = setTimeout(load, 1000 * (retryAfter ?? 5));
 }

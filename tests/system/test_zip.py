@@ -163,6 +163,25 @@ def test_a_zip_of_a_link_with_a_limit_spends_one_download(shared_vault, world):
     assert world.owner.get(f"/shares/{counted['share_id']}").json()["downloads"] == 1
 
 
+def test_of_eight_zips_at_once_a_limit_lets_three_through(shared_vault, world):
+    folder = world.owner.make_folder("wanted")["id"]
+    world.owner.upload_multipart("a", b"x", folder_id=folder)
+    share = world.share(folder, max_downloads=3)
+    statuses, barrier = [], threading.Barrier(8)
+
+    def take():
+        guest = shared_vault.client()
+        barrier.wait()
+        statuses.append(guest.call("GET", f"/share/{share['share_token']}/zip").status_code)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200] * 3 + [410] * 5
+
+
 def test_a_link_to_a_file_has_no_zip(world, guest):
     answer = guest.call("GET", f"/share/{world.share()['share_token']}/zip")
     assert (answer.status_code, problem(answer)["type"]) == (404, "urn:chunkvault:error:not_found")
