@@ -7,6 +7,7 @@
 #include "database/migrations/0001_initial.h"
 #include "database/migrations/0002_cluster.h"
 #include "database/migrations/0003_stamp.h"
+#include "database/migrations/0006_reports.h"
 
 namespace chunkvault::catalog {
 
@@ -16,6 +17,7 @@ constexpr std::array all = {
     Migration{1, "initial", migration0001},
     Migration{2, "cluster", migration0002},
     Migration{3, "stamp", migration0003},
+    Migration{4, "reports", migration0006},
 };
 
 struct Placeholder {
