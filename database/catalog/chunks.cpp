@@ -23,13 +23,10 @@ constexpr std::string_view auditJoins =
 void addAuditRow(std::vector<ChunkAudit>& audits, const Row& row) {
     const auto chunk = row.id<ChunkRow>(0);
     if (audits.empty() || audits.back().row != chunk)
-        audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}, {}});
-    if (row.isNull(5)) return;
+        audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}});
+    if (row.isNull(5) || !isLive(storeStateOf(row.text(7)))) return;
     ChunkAudit& audit = audits.back();
-    const auto store = row.id<StoreRow>(5);
-    const bool good = row.text(6) == "good";
-    if (isLive(storeStateOf(row.text(7)))) (good ? audit.good : audit.bad).push_back(store);
-    else if (good) audit.others.push_back(store);
+    (row.text(6) == "good" ? audit.good : audit.bad).push_back(row.id<StoreRow>(5));
 }
 
 std::vector<ChunkAudit> auditRows(Session& session, const std::string& sql, std::initializer_list<Value> values) {
@@ -124,10 +121,7 @@ std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOff
         "       AND byte_offset + length > $2 ORDER BY byte_offset LIMIT $3) cc"
         " JOIN chunks k ON k.id = cc.chunk_id"
         " LEFT JOIN replicas r ON r.chunk_id = k.id AND EXISTS ("
-        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " +
-        std::string(liveStates) +
-        ")"
-        " ORDER BY cc.idx";
+        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state <> 'removed') ORDER BY cc.idx";
     std::vector<ContentChunk> chunks;
     database_.read([&](Session& session) {
         chunks.clear();
@@ -192,9 +186,9 @@ void Chunks::replicaDoubtful(ChunkRow chunk, StoreRow store) {
     });
 }
 
-void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
+void Chunks::forgetBad(ChunkRow chunk, StoreRow store) {
     database_.write([&](Session& session) {
-        session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
+        session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2 AND state = 'bad'", {chunk, store});
     });
 }
 
@@ -304,7 +298,8 @@ void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
 
 std::optional<Timestamp> Chunks::oldestVerified() {
     static const std::string sql =
-        "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id) AS oldest"
+        "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id"
+        " AND r.state = 'good') AS oldest"
         " FROM stores s WHERE s.state IN " +
         std::string(liveStates) + ") each_store";
     std::optional<Timestamp> oldest;
@@ -393,6 +388,14 @@ std::optional<Generation> Chunks::forgetSurplus(ChunkRow chunk, StoreRow store) 
     return generation;
 }
 
+std::int64_t Chunks::mostThereCanBe() {
+    std::int64_t most = 0;
+    database_.read([&](Session& session) {
+        session.query("SELECT COALESCE(MAX(id), 0) FROM chunks", {}, [&](const Row& row) { most = row.integer(0); });
+    });
+    return most;
+}
+
 std::int64_t Chunks::count() {
     std::int64_t count = 0;
     database_.read([&](Session& session) {
@@ -447,12 +450,12 @@ ChunkTotals Chunks::totals() {
     static const std::string sql =
         "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN copies < $1 THEN 1 ELSE 0 END), 0),"
         " COALESCE(SUM(CASE WHEN copies = 0 THEN 1 ELSE 0 END), 0) FROM ("
-        "  SELECT k.size AS size, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id "
-        "= k.id"
-        "    AND r.state = 'good' AND s.state IN " +
+        "  SELECT k.size AS size, COUNT(s.id) AS copies FROM chunks k"
+        "    LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good'"
+        "    LEFT JOIN stores s ON s.id = r.store_id AND s.state IN " +
         std::string(liveStates) +
-        ") AS copies FROM chunks k WHERE k.state = 'live'"
-        "    AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)) counted";
+        "  WHERE k.state = 'live' AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
+        "  GROUP BY k.id, k.size) counted";
     ChunkTotals totals{};
     database_.read([&](Session& session) {
         session.query(sql, {replicationFactor_}, [&](const Row& row) {

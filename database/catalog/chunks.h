@@ -29,9 +29,9 @@ struct ChunkAudit {
     std::int64_t size;
     Generation generation;
     Timestamp createdAt;
-    std::vector<StoreRow> good;    // present, on live stores
-    std::vector<StoreRow> bad;     // known bad or lost there, or there may be one that does not count
-    std::vector<StoreRow> others;  // present, on stores that are not live now
+    // On live stores:
+    std::vector<StoreRow> good;  // present
+    std::vector<StoreRow> bad;   // known bad or lost there, or there may be one that does not count
 };
 
 // A window of a sweep over all chunks.
@@ -99,7 +99,8 @@ class Chunks {
     // There may be a copy that does not count: kept as a bad one, for repair or collection to look at. What is known of
     // a copy there stays as it is.
     void replicaDoubtful(ChunkRow chunk, StoreRow store);
-    void replicaRemoved(ChunkRow chunk, StoreRow store);
+    // Nothing happens when it counts as good meanwhile.
+    void forgetBad(ChunkRow chunk, StoreRow store);
     // nullopt: no chunk has this hash.
     [[nodiscard]] std::optional<ChunkRow> find(const ChunkId& id);
     [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
@@ -115,6 +116,7 @@ class Chunks {
     [[nodiscard]] UnderReplicated underReplicatedAfter(ChunkRow after, int limit);
     [[nodiscard]] std::vector<ReplicaToScrub> dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit);
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
+    // Of the good copies on live stores.
     [[nodiscard]] std::optional<Timestamp> oldestVerified();
 
     // Collection. Of the next limit chunks, those without a content and a pin that were made before createdBefore. Not
@@ -130,10 +132,11 @@ class Chunks {
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
     // generation at which the store is to remove its copy; nullopt: it is wanted, or collection is held.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
-    [[nodiscard]] std::int64_t count();  // reads all of them
+    [[nodiscard]] std::int64_t count();           // reads all of them
+    [[nodiscard]] std::int64_t mostThereCanBe();  // reads one
     // Of these ids, the ones whose collection has begun.
     [[nodiscard]] std::vector<ChunkId> removing(std::span<const ChunkId> ids);
-    [[nodiscard]] ChunkTotals totals();
+    [[nodiscard]] ChunkTotals totals();  // reads all of them
 
     // Whole-content hashes that are only claimed, by content, after the given one; and the result of having read one.
     struct Unverified {

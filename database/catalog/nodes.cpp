@@ -81,6 +81,10 @@ NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
         const Timestamp now = databaseNow(session);
         requireVault(session, now);
         const RecordedReport recorded = recordReport(session, report, now, times);
+        if (recorded.outdatedBy) {
+            verdict = {recorded.row, recorded.state, 0, false, recorded.outdatedBy};
+            return;
+        }
         // Last: all reports wait for each other here.
         std::int64_t seq = 0;
         session.query("UPDATE vault SET seq = seq + 1 WHERE one = 1 RETURNING seq", {},
@@ -95,14 +99,15 @@ NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
             session.execute("UPDATE vault SET seq = $1 WHERE one = 1", {seq});
             hold(session, why, now);
         }
-        verdict = {recorded.row, recorded.state, seq, recorded.mustBeReached};
+        verdict = {recorded.row, recorded.state, seq, recorded.mustBeReached, std::nullopt};
     });
     return verdict;
 }
 
-void Nodes::requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times) {
-    database_.write(
-        [&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted, databaseNow(session), times); });
+void Nodes::requireMayFormat(std::string_view nodeId, std::string_view url, bool mounted, const NodeTimes& times) {
+    database_.write([&](Session& session) {
+        catalog::requireMayFormat(session, nodeId, url, mounted, databaseNow(session), times);
+    });
 }
 
 void Nodes::reached(StoreRow store) {
@@ -228,25 +233,34 @@ int Nodes::forgetVoidCopies(int limit) {
 }
 
 StoreRole Nodes::role(StoreRow store) {
-    static const std::string others =
-        "(SELECT COUNT(*) FROM replicas o JOIN stores s ON s.id = o.store_id WHERE o.chunk_id = r.chunk_id"
-        " AND o.store_id <> $1 AND o.state = 'good' AND s.state ";
-    static const std::string sql =
-        "SELECT COUNT(*), COALESCE(SUM(size), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND live = 0 THEN 1 ELSE 0 END), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND answering = 0 THEN 1 ELSE 0 END), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND up < $2 THEN 1 ELSE 0 END), 0) FROM ("
-        " SELECT k.size AS size, " +
-        others + "IN " + std::string(liveStates) + ") AS live, " + others + "IN ('up', 'draining')) AS answering, " +
-        others +
-        "= 'up') AS up,"
-        " (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
-        "  OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = k.id)) AS wanted"
-        " FROM replicas r JOIN chunks k ON k.id = r.chunk_id WHERE r.store_id = $1 AND r.state = 'good') held";
+    static const std::string counted = " THEN 1 END)", ofOthers = "COUNT(CASE WHEN s.state ";
+    // Whoever has none on a live or answering store has fewer than wanted on those that are up.
+    static const std::string missing =
+        "SELECT COUNT(CASE WHEN live = 0 THEN 1 END), COUNT(CASE WHEN answering = 0 THEN 1 END), COUNT(*) FROM ("
+        " SELECT r.chunk_id AS chunk_id, " +
+        ofOthers + "IN " + std::string(liveStates) + counted + " AS live, " + ofOthers + "IN ('up', 'draining')" +
+        counted +
+        " AS answering FROM replicas r"
+        " LEFT JOIN replicas o ON o.chunk_id = r.chunk_id AND o.store_id <> $1 AND o.state = 'good'"
+        " LEFT JOIN stores s ON s.id = o.store_id"
+        " WHERE r.store_id = $1 AND r.state = 'good' GROUP BY r.chunk_id HAVING " +
+        ofOthers + "= 'up'" + counted +
+        " < $2) held"
+        " WHERE EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = held.chunk_id)"
+        " OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = held.chunk_id)";
     StoreRole role{};
     database_.read([&](Session& session) {
-        session.query(sql, {store, replicationFactor_}, [&](const Row& row) {
-            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)};
+        session.query(
+            "SELECT COUNT(*), COALESCE(SUM(k.size), 0) FROM replicas r JOIN chunks k ON k.id = r.chunk_id"
+            " WHERE r.store_id = $1 AND r.state = 'good'",
+            {store}, [&](const Row& row) {
+                role.replicas = row.integer(0);
+                role.bytes = row.integer(1);
+            });
+        session.query(missing, {store, replicationFactor_}, [&](const Row& row) {
+            role.onlyCopies = row.integer(0);
+            role.notReadable = row.integer(1);
+            role.shortCopies = row.integer(2);
         });
     });
     return role;
@@ -347,8 +361,14 @@ bool Nodes::beginSweep(std::string_view name, std::string_view holder, std::int6
             startedAt = row.maybeInteger(2);
         });
         const Timestamp now = databaseNow(session);
-        if (!heldBy.empty() && heldBy != holder && leaseUntil > now) return;
-        if (ifDueUs && startedAt && now - *startedAt < *ifDueUs) return;
+        if (!heldBy.empty() && heldBy != holder && leaseUntil > now) {
+            // Longer only when the clock has jumped back since. Who holds it and lives renews it.
+            session.execute("UPDATE sweeps SET lease_until = $1 WHERE name = $2 AND lease_until > $1",
+                            {now + leaseUs, name});
+            return;
+        }
+        // One that began later than now did so before the clock jumped back.
+        if (ifDueUs && startedAt && *startedAt <= now && now - *startedAt < *ifDueUs) return;
         session.execute(
             "UPDATE sweeps SET holder = $1, lease_until = $2, started_at = $3, finished_at = NULL, examined = 0,"
             " changed = 0, note = '', error = '' WHERE name = $4",

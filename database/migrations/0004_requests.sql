@@ -14,3 +14,4 @@ ALTER TABLE uploads ADD COLUMN received BIGINT;                      -- bytes fr
 ALTER TABLE uploads ADD COLUMN lease BIGINT NOT NULL DEFAULT 0;      -- of the request that writes; 0: none does
 ALTER TABLE uploads ADD COLUMN lease_until BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX uploads_request ON uploads (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX uploads_open_file ON uploads (file_id) WHERE state = 'open';

@@ -51,6 +51,11 @@ std::int64_t integer(const http::Request& request, std::string_view name, std::i
 
 std::int64_t minAgeOf(const http::Request& request) { return integer(request, "min_age_us", 0, maxAgeUs); }
 
+std::size_t limitOf(const http::Request& request, std::size_t most) {
+    const auto limit = maybeInteger(request, "limit", 1, static_cast<std::int64_t>(most));
+    return limit ? static_cast<std::size_t>(*limit) : most;
+}
+
 Generation generationOf(const http::Request& request) { return integer(request, "generation", 0, unbounded); }
 
 std::uint64_t sizeOf(const http::Request& request) {
@@ -112,21 +117,40 @@ void putBatch(NodeServices& services, SignedCall& call) {
     sendJson(call.response, wire::Json::object());
 }
 
-// Not hashed here: who asked verifies, and only that counts.
+// Fills part from the file, with zeros where it cannot be read. Empty, or why it could not.
+std::string readOrZeros(DiskFile& file, std::uint64_t offset, std::span<char> part) {
+    std::string failure;
+    std::size_t size = 0;
+    try {
+        size = file.read(offset, part);
+        if (size < part.size()) failure = "the copy became shorter";
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::internal) throw;  // the disk is gone, which says nothing of the copy
+        failure = error.what();
+    }
+    std::ranges::fill(part.subspan(size), '\0');
+    return failure;
+}
+
+// Not hashed here: who asked verifies, and only that counts. So what cannot be read is sent all the same: a copy that
+// is bad has its store asked, and an answer that breaks off could have done so for any reason.
 void getChunk(NodeServices& services, SignedCall& call) {
     const ChunkId id = idOf(call.request);
     const std::uint64_t size = sizeOf(call.request);
     const auto file = services.slot.use()->openCopy(id, size);
     const ChunkBuffer block = services.buffers.acquire(std::min<std::uint64_t>(size, readBlockBytes));
     http::BodyWriter& writer = call.response.begin(200, "application/octet-stream", size);
+    std::string failure;
     for (std::uint64_t offset = 0; offset < size;) {
         const auto part = block.span().first(std::min<std::uint64_t>(size - offset, readBlockBytes));
-        if (file->read(offset, part) != part.size())
-            throw Error(ErrorCode::chunkCorrupt, "Part of the content is damaged.",
-                        "the copy of chunk " + id.toHex() + " became shorter");
+        const std::string failed = readOrZeros(*file, offset, part);
+        if (failure.empty()) failure = failed;
         writer.write(part);
         offset += part.size();
     }
+    if (!failure.empty())
+        throw Error(ErrorCode::chunkCorrupt, "Part of the content is damaged.",
+                    "the copy of chunk " + id.toHex() + " cannot be read: " + failure);
 }
 
 void headChunk(NodeServices& services, SignedCall& call) {
@@ -161,15 +185,15 @@ void listChunks(NodeServices& services, SignedCall& call) {
     const auto after = call.request.queryValue("after");
     const auto last = ChunkId::fromHex(after.value_or(""));
     if (after && !last) throw Error(ErrorCode::invalidValue, "after must be a chunk's id.");
-    const auto limit = static_cast<std::size_t>(
-        maybeInteger(call.request, "limit", 1, maxKeptPage).value_or(static_cast<std::int64_t>(maxKeptPage)));
-    const KeptPage page = services.slot.use()->list(prefix->array()[0], minAgeOf(call.request), last, limit);
+    const KeptPage page =
+        services.slot.use()->list(prefix->array()[0], minAgeOf(call.request), last, limitOf(call.request, maxKeptPage));
     sendJson(call.response, encode(page));
 }
 
 void purgeTrash(NodeServices& services, SignedCall& call) {
-    const FileTotals purged = services.slot.use()->purgeTrash(minAgeOf(call.request));
-    sendJson(call.response, {{"files", purged.files}, {"bytes", purged.bytes}});
+    const auto [purged, more] =
+        services.slot.use()->purgeTrash(minAgeOf(call.request), limitOf(call.request, maxPurgedFiles));
+    sendJson(call.response, {{"files", purged.files}, {"bytes", purged.bytes}, {"more", more}});
 }
 
 void stats(NodeServices& services, SignedCall& call) {
