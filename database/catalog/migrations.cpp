@@ -8,16 +8,16 @@
 #include "database/migrations/0002_cluster.h"
 #include "database/migrations/0003_stamp.h"
 #include "database/migrations/0004_requests.h"
+#include "database/migrations/0005_changes.h"
 
 namespace chunkvault::catalog {
 
 namespace {
 
 constexpr std::array all = {
-    Migration{1, "initial", migration0001},
-    Migration{2, "cluster", migration0002},
-    Migration{3, "stamp", migration0003},
-    Migration{4, "requests", migration0004},
+    Migration{1, "initial", migration0001}, Migration{2, "cluster", migration0002},
+    Migration{3, "stamp", migration0003},   Migration{4, "requests", migration0004},
+    Migration{5, "changes", migration0005},
 };
 
 struct Placeholder {
