@@ -294,8 +294,8 @@ int Accounts::finishDeleted() {
                 "DELETE FROM content_chunks WHERE content_id IN (SELECT id FROM contents WHERE owner_id = $1)", {user});
             session.execute("DELETE FROM contents WHERE owner_id = $1", {user});
             session.execute("DELETE FROM files WHERE owner_id = $1", {user});
-            session.execute("DELETE FROM changes WHERE owner_id = $1", {user});
             removed = session.execute("DELETE FROM users WHERE id = $1", {user});
+            session.execute("DELETE FROM changes WHERE owner_id = $1", {user});  // nobody can add any more
         });
         finished += static_cast<int>(removed);
     }

@@ -1,8 +1,9 @@
--- What GET /changes tells: rows of each change of users.seq, at least one. What may differ between the engines is said
+-- What GET /changes tells: rows of each change of users.seq, at least one. They are written with every file, under the
+-- owner's lock, so that checking a foreign key would cost and tell nothing. What may differ between the engines is said
 -- in 0001_initial.sql.
 
 CREATE TABLE changes (
-    owner_id BIGINT NOT NULL REFERENCES users (id),
+    owner_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,                 -- that the change came to
     n INTEGER NOT NULL,
     before_stamp BIGINT NOT NULL,        -- users.seq_stamp before it: which history the change goes on from
