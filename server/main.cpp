@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -28,6 +29,7 @@
 #include "common/wire/node_report.h"
 #include "database/catalog/clock_check.h"
 #include "database/catalog/export.h"
+#include "server/api/change_waiters.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
 #include "server/cache/local_cache.h"
@@ -224,6 +226,9 @@ int run(const process::Config& config) {
         cache = std::make_unique<RedisCache>(
             RedisCacheSettings{.address = settings.redis, .prefix = redisPrefix + versionText + ":cache:"});
     else cache = std::make_unique<LocalCache>(settings.cacheBytes);
+    // Waiting takes a connection, of which others need some too.
+    ChangeWaiters changeWaiters([&](std::span<const catalog::UserId> owners) { return catalog.changes.poll(owners); },
+                                {.perServer = std::max<std::size_t>(settings.http.maxConnections / 2, 1)});
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
 
     std::optional<wire::RequestVerifier> verifier;
@@ -255,6 +260,7 @@ int run(const process::Config& config) {
         intake,
         content,
         *cache,
+        changeWaiters,
         *queue,
         settings.api,
         clock,
@@ -286,6 +292,8 @@ int run(const process::Config& config) {
                   [&] { return static_cast<double>(buffers.bytesInUse()); });
     metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
                   [&] { return static_cast<double>(queue->length()); });
+    metrics.gauge("chunkvault_changes_waiting", "Calls that wait for changes",
+                  [&] { return static_cast<double>(changeWaiters.waiting()); });
     server.start();
     log.write(Level::info, "started", {{"version", versionText}, {"url", url}});
     if (!cluster) printWelcome(settings, url);
@@ -316,6 +324,7 @@ int run(const process::Config& config) {
     stop.wait();
     log.write(Level::info, "stopping", {});
     ending.request_stop();
+    changeWaiters.stop();
     repairs.stop();
     moves.stop();
     server.stop();

@@ -64,6 +64,11 @@ bool ClientSocket::awaitInput(std::chrono::nanoseconds time) {
     return wait(Need::input, time).ready;
 }
 
+bool ClientSocket::peerClosed() const noexcept {
+    pollfd entry{.fd = descriptor_, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&entry, 1, 0) > 0;
+}
+
 std::size_t ClientSocket::read(std::span<char> buffer, Patience& patience) {
     for (;;) {
         const Step step = tryRead(buffer);

@@ -29,6 +29,8 @@ class ClientSocket {
     [[nodiscard]] bool handshake(Patience& patience);
     // Whether something, or the end, can be read within time.
     [[nodiscard]] bool awaitInput(std::chrono::nanoseconds time);
+    // Whether the other end has closed its side or broken the connection, even if there is more to read before that.
+    [[nodiscard]] bool peerClosed() const noexcept;
     // At least one byte; 0 when the client has ended or broken the connection. Throws Error requestTimeout.
     [[nodiscard]] std::size_t read(std::span<char> buffer, Patience& patience);
     // All of head, then all of body, in one packet where they fit. Throws Error unavailable: the client is gone or

@@ -100,6 +100,9 @@ class Response {
     // headers that were set (but for Content-Range). The writer lives as long as the Response.
     virtual BodyWriter& begin(int status, std::string_view contentType, std::optional<std::uint64_t> length) = 0;
 
+    // Whether the client has closed the connection, asked without waiting: for a handler that waits for something else.
+    [[nodiscard]] virtual bool clientGone() const = 0;
+
     [[nodiscard]] virtual bool started() const = 0;
     [[nodiscard]] virtual int status() const = 0;  // 0 before start
 };

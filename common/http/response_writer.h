@@ -32,6 +32,7 @@ class ResponseWriter final : public Response, private BodyWriter {
     void send(int status, std::string_view contentType, std::string_view body) override;
     void sendEmpty(int status) override;
     BodyWriter& begin(int status, std::string_view contentType, std::optional<std::uint64_t> length) override;
+    [[nodiscard]] bool clientGone() const override { return socket_.peerClosed(); }
     [[nodiscard]] bool started() const override { return status_ != 0; }
     [[nodiscard]] int status() const override { return status_; }
 

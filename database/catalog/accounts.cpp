@@ -6,6 +6,7 @@
 
 #include "common/error/error.h"
 #include "common/wire/file_name.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/database.h"
 #include "database/catalog/rows.h"
 
@@ -110,6 +111,13 @@ std::optional<RefreshedSession> lockSessionOf(Session& session, const Sha256Dige
         found = RefreshedSession{row.id<SessionId>(0), row.id<UserId>(1), row.digest(2), row.integer(3)};
     });
     return found;
+}
+
+void noteAccount(Session& session, UserId user, Timestamp now) {
+    OwnerRow row = lockOwnerInAnyState(session, user);
+    ChangeNotes notes(now);
+    notes.account();
+    bumpSeq(session, row, notes);
 }
 
 }  // namespace
@@ -237,7 +245,7 @@ void Accounts::change(UserId user, const UserChange& change) {
         session.execute("UPDATE users SET role = $1, state = $2, quota = $3 WHERE id = $4",
                         {textOf(change.role.value_or(before.role)), state == UserState::active ? "active" : "disabled",
                          change.quota.value_or(before.quota), user});
-        if (change.state) bumpSeq(session, user);
+        if (change.state) noteAccount(session, user, clock_());
         if (disables) deleteSessions(session, user, std::nullopt);
     });
 }
@@ -247,7 +255,7 @@ void Accounts::beginDelete(UserId user) {
         const User before = lockToDemote(session, user);
         const Timestamp now = clock_();
         session.execute("UPDATE users SET state = 'deleting', reserved = 0 WHERE id = $1", {user});
-        bumpSeq(session, user);
+        noteAccount(session, user, now);
         deleteSessions(session, user, std::nullopt);
         session.execute("DELETE FROM api_tokens WHERE user_id = $1", {user});
         session.execute("UPDATE shares SET revoked_at = $1 WHERE owner_id = $2 AND revoked_at IS NULL", {now, user});
@@ -287,6 +295,7 @@ int Accounts::finishDeleted() {
             session.execute("DELETE FROM contents WHERE owner_id = $1", {user});
             session.execute("DELETE FROM files WHERE owner_id = $1", {user});
             removed = session.execute("DELETE FROM users WHERE id = $1", {user});
+            session.execute("DELETE FROM changes WHERE owner_id = $1", {user});  // nobody can add any more
         });
         finished += static_cast<int>(removed);
     }

@@ -2,25 +2,27 @@
 
 namespace chunkvault::catalog {
 
-std::vector<BulkResult> forEach(Database& database, UserId owner, std::span<const FileId> files,
-                                const std::function<bool(Session&, const OwnerRow&, FileId)>& work) {
+std::vector<BulkResult> forEach(Database& database, UserId owner, std::span<const FileId> files, Timestamp now,
+                                const std::function<void(Session&, const OwnerRow&, FileId, ChangeNotes&)>& work) {
     std::vector<BulkResult> results;
     database.write([&](Session& session) {
         results.clear();
-        const OwnerRow row = lockOwner(session, owner);
-        bool changed = false;
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(now);
         for (const FileId file : files) {
             BulkResult result{file, std::nullopt};
+            const std::size_t before = notes.size();
             try {
-                session.savepoint([&] { changed = work(session, row, file) || changed; });
+                session.savepoint([&] { work(session, row, file, notes); });
             } catch (const SqlError&) {
                 throw;  // the transaction as a whole may run again
             } catch (const Error& error) {
+                notes.cutTo(before);
                 result.error = error;
             }
             results.push_back(std::move(result));
         }
-        if (changed) bumpSeq(session, owner);
+        if (!notes.empty()) bumpSeq(session, row, notes);
     });
     return results;
 }

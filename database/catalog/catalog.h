@@ -2,6 +2,7 @@
 #pragma once
 
 #include "database/catalog/accounts.h"
+#include "database/catalog/changes.h"
 #include "database/catalog/chunks.h"
 #include "database/catalog/database.h"
 #include "database/catalog/nodes.h"
@@ -26,7 +27,8 @@ struct Catalog {
           uploads(database, clock, options.uploads, options.tree, options.defaultQuota),
           chunks(database, clock, options.uploads.replicationFactor),
           nodes(database, options.uploads.replicationFactor),
-          shares(database, clock) {}
+          shares(database, clock),
+          changes(database, clock) {}
 
     Database database;
     Accounts accounts;
@@ -35,6 +37,7 @@ struct Catalog {
     Chunks chunks;
     Nodes nodes;
     Shares shares;
+    Changes changes;
 };
 
 }  // namespace chunkvault::catalog

@@ -5,6 +5,7 @@
 
 #include "common/error/error.h"
 #include "database/catalog/batch.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/database.h"
 #include "database/catalog/rows.h"
 #include "database/catalog/store_rows.h"
@@ -484,9 +485,16 @@ void Chunks::contentVerified(ContentId content, const Sha256Digest& sha256) {
         session.query("SELECT owner_id FROM contents WHERE id = $1", {content},
                       [&](const Row& row) { owner = row.id<UserId>(0); });
         if (!owner) return;
-        (void)lockOwner(session, *owner);
+        OwnerRow row = lockOwner(session, *owner);
         session.execute("UPDATE contents SET sha256 = $1, sha256_verified = 1 WHERE id = $2", {sha256, content});
-        bumpSeq(session, *owner);
+        ChangeNotes notes(clock_());
+        session.query(
+            "SELECT f.id, f.folder_id FROM versions v JOIN files f ON f.id = v.file_id AND f.version = v.n"
+            " WHERE v.content_id = $1 AND f.folder_id IS NOT NULL",
+            {content},
+            [&](const Row& file) { notes.entry(ChangeKind::changed, file.id<FileId>(0), file.id<FileId>(1)); });
+        if (notes.empty()) notes.account();  // an old version's, told by no list
+        bumpSeq(session, row, notes);
     });
 }
 

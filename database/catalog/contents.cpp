@@ -177,15 +177,15 @@ FileId FolderPaths::make(FileId base, std::span<const FileName> path) {
             at = {existing->id, depth};
         } else {
             requireDepth(depth, limits_.maxDepth);
-            madeAny_ = true;
             const FileId parent = at.id;
             session_.query(
                 "INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, "
                 "updated_at)"
                 " VALUES ($1, $2, 0, 'live', $3, $4, $5, $5, $5) RETURNING id",
-                {owner_, parent, here.text(), here.key(), now_}, [&](const Row& row) {
+                {owner_, parent, here.text(), here.key(), notes_.now()}, [&](const Row& row) {
                     at = {row.id<FileId>(0), depth};
                 });
+            notes_.entry(ChangeKind::created, at.id, parent);
         }
         known_[key] = at;
     }

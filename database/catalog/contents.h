@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "common/wire/file_name.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/rows.h"
 #include "database/catalog/upload_rows.h"
 #include "database/catalog/uploads.h"
@@ -59,14 +60,14 @@ enum class InTheWay { refuse, goRound };  // goRound: the folder is "name (2)", 
 // mkdir -p for many files at once: each folder is looked up once.
 class FolderPaths {
   public:
-    FolderPaths(Session& session, UserId owner, const TreeLimits& limits, Timestamp now,
+    // Folders that are made are noted.
+    FolderPaths(Session& session, UserId owner, const TreeLimits& limits, ChangeNotes& notes,
                 InTheWay files = InTheWay::refuse)
-        : session_(session), owner_(owner), limits_(limits), now_(now), files_(files) {}
+        : session_(session), owner_(owner), limits_(limits), notes_(notes), files_(files) {}
 
     // The last folder of path below base. Throws notFound (base), nameTaken (a file is in the way), invalidValue
     // (depth).
     [[nodiscard]] FileId make(FileId base, std::span<const FileName> path);
-    [[nodiscard]] bool madeAny() const { return madeAny_; }
     // What was looked up may have been rolled back.
     void forget() { known_.clear(); }
 
@@ -78,9 +79,8 @@ class FolderPaths {
     Session& session_;
     UserId owner_;
     const TreeLimits& limits_;
-    Timestamp now_;
+    ChangeNotes& notes_;
     InTheWay files_;
-    bool madeAny_ = false;
     std::unordered_map<std::string, Known> known_;  // by base and the keys on the way
 };
 

@@ -25,14 +25,20 @@ struct Locked {
 };
 
 Locked lockUser(Session& session, UserId owner) {
-    static const std::string sqlite = "SELECT root_id, quota, used, reserved, seq, state FROM users WHERE id = $1";
+    static const std::string sqlite =
+        "SELECT root_id, quota, used, reserved, seq, seq_stamp, state FROM users WHERE id = $1";
     // What refers to the user may be inserted meanwhile.
     static const std::string postgres = sqlite + " FOR NO KEY UPDATE";
     std::optional<Locked> found;
     session.query(session.isPostgres() ? postgres : sqlite, {owner}, [&](const Row& row) {
         found = Locked{
-            {owner, row.id<FileId>(0), row.maybeInteger(1), row.integer(2), row.integer(3), row.integer(4)},
-            row.text(5) == "deleting",
+            {owner,
+             row.id<FileId>(0),
+             row.maybeInteger(1),
+             row.integer(2),
+             row.integer(3),
+             {row.integer(4), row.integer(5)}},
+            row.text(6) == "deleting",
         };
     });
     if (!found) refuseUnknown();
@@ -58,10 +64,6 @@ OwnerRow lockOwnerInAnyState(Session& session, UserId owner) { return lockUser(s
 std::int64_t newStamp() {
     thread_local std::mt19937_64 random{std::random_device{}()};
     return static_cast<std::int64_t>(random() >> 1);
-}
-
-void bumpSeq(Session& session, UserId owner) {
-    session.executeLater("UPDATE users SET seq = seq + 1, seq_stamp = $1 WHERE id = $2", {newStamp(), owner});
 }
 
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota) {

@@ -16,7 +16,8 @@ struct OwnerRow {
     UserId id;
     FileId root;
     std::optional<std::int64_t> quota;
-    std::int64_t used, reserved, seq;
+    std::int64_t used, reserved;
+    Revision revision;
 };
 // Throws Error notFound when there is no such user, or it is being deleted.
 [[nodiscard]] OwnerRow lockOwner(Session& session, UserId owner);
@@ -24,8 +25,6 @@ struct OwnerRow {
 [[nodiscard]] OwnerRow lockOwnerInAnyState(Session& session, UserId owner);
 // Of a Revision.
 [[nodiscard]] std::int64_t newStamp();
-// To the next revision: once per change, under the lock.
-void bumpSeq(Session& session, UserId owner);
 // Under the lock; negative gives back. Throws quotaExceeded when used + reserved would pass the quota and bytes > 0.
 void addUsed(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota);
 void addReserved(Session& session, OwnerRow& owner, std::int64_t bytes, std::int64_t defaultQuota);

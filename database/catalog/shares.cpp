@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/error/error.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/database.h"
 #include "database/catalog/folders.h"
 #include "database/catalog/rows.h"
@@ -66,6 +67,12 @@ Share requireShare(Session& session, UserId owner, ShareId share, ShareKind kind
     return std::move(*found);
 }
 
+void noteShare(Session& session, OwnerRow& owner, ChangeKind kind, ShareId share, FileId file, Timestamp now) {
+    ChangeNotes notes(now);
+    notes.share(kind, share, file);
+    bumpSeq(session, owner, notes);
+}
+
 [[noreturn]] void refuseUnknown() { throw Error(ErrorCode::notFound, "This link does not exist, or it was revoked."); }
 
 [[noreturn]] void refuseUsedUp() {
@@ -124,7 +131,7 @@ Share Shares::create(UserId owner, const NewShare& share, std::string_view salt,
                      const std::function<Sha256Digest(ShareId)>& tokenHashOf) {
     std::optional<Share> made;
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
+        OwnerRow row = lockOwner(session, owner);
         if (share.kind == ShareKind::upload) requireLiveFolder(session, owner, share.file);
         else if (!findShared(session, owner, share.file))
             throw Error(ErrorCode::notFound, "There is no file with this id, or it is in the trash.");
@@ -136,9 +143,9 @@ Share Shares::create(UserId owner, const NewShare& share, std::string_view salt,
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
             {owner, share.file, textOf(share.kind), salt, share.passwordHash, share.expiresAt, share.maxDownloads,
              clock_(), share.title, limits.maxBytes, limits.maxFileBytes, limits.maxFiles, limits.types},
-            [&](const Row& row) { id = row.id<ShareId>(0); });
+            [&](const Row& inserted) { id = inserted.id<ShareId>(0); });
         session.execute("UPDATE shares SET token_hash = $1 WHERE id = $2", {tokenHashOf(id), id});
-        bumpSeq(session, owner);
+        noteShare(session, row, ChangeKind::shareCreated, id, share.file, clock_());
         made = requireShare(session, owner, id, share.kind);
     });
     return std::move(*made);
@@ -172,7 +179,7 @@ std::vector<Share> Shares::list(UserId owner, std::optional<FileId> file, std::o
 Share Shares::change(UserId owner, ShareId share, const ShareChange& change, ShareKind kind) {
     std::optional<Share> changed;
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
+        OwnerRow row = lockOwner(session, owner);
         Share now = requireShare(session, owner, share, kind);
         if (change.passwordHash) now.passwordHash = *change.passwordHash;
         if (change.expiresAt) now.expiresAt = *change.expiresAt;
@@ -187,7 +194,7 @@ Share Shares::change(UserId owner, ShareId share, const ShareChange& change, Sha
             " max_file_bytes = $6, max_files = $7, types = $8 WHERE id = $9",
             {now.passwordHash, now.expiresAt, now.maxDownloads, now.title, now.limits.maxBytes, now.limits.maxFileBytes,
              now.limits.maxFiles, now.limits.types, share});
-        bumpSeq(session, owner);
+        noteShare(session, row, ChangeKind::shareChanged, share, now.file, clock_());
         changed = std::move(now);
     });
     return std::move(*changed);
@@ -195,14 +202,14 @@ Share Shares::change(UserId owner, ShareId share, const ShareChange& change, Sha
 
 void Shares::revoke(UserId owner, ShareId share, ShareKind kind) {
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
-        (void)requireShare(session, owner, share, kind);
+        OwnerRow row = lockOwner(session, owner);
+        const FileId file = requireShare(session, owner, share, kind).file;
         session.execute("UPDATE shares SET revoked_at = $1 WHERE id = $2", {clock_(), share});
         session.execute("DELETE FROM share_tickets WHERE share_id = $1", {share});
         // The sweep gives back what they reserved.
         session.execute("UPDATE uploads SET expires_at = $1 WHERE request_id = $2 AND state = 'open'",
                         {clock_(), share});
-        bumpSeq(session, owner);
+        noteShare(session, row, ChangeKind::shareRevoked, share, file, clock_());
     });
 }
 
@@ -251,15 +258,21 @@ void Shares::spend(ShareId share, FileId file, std::int64_t version, std::int64_
     database_.write([&](Session& session) {
         const Timestamp now = clock_();
         bool spent = false, limited = false;
+        UserId owner{};
         session.query(
             "UPDATE shares SET downloads = downloads + 1, last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL"
             " AND (expires_at IS NULL OR expires_at > $1) AND (max_downloads IS NULL OR downloads < max_downloads)"
-            " RETURNING max_downloads",
+            " RETURNING max_downloads, owner_id",
             {now, share}, [&](const Row& row) {
                 spent = true;
                 limited = !row.isNull(0);
+                owner = row.id<UserId>(1);
             });
         if (!spent) refuseSpent(session, share, now);
+        session.executeLater(
+            "INSERT INTO share_downloads (share_id, file_id, owner_id, count, last_at) VALUES ($1, $2, $3, 1, $4)"
+            " ON CONFLICT (share_id, file_id) DO UPDATE SET count = share_downloads.count + 1, last_at = $4",
+            {share, file, owner, now});
         if (limited)
             session.execute(
                 "INSERT INTO share_tickets (share_id, ticket_hash, file_id, version, bytes_left, expires_at) VALUES "
@@ -324,9 +337,14 @@ SweptWindow<ShareId> Shares::expire(Timestamp overBefore, ShareId after, int lim
         std::int64_t gone = 0;
         database_.write([&](Session& session) {
             gone = 0;
-            (void)lockOwnerInAnyState(session, owner);
-            for (auto one = first; one != last; ++one) gone += session.execute(remove, {overBefore, one->share});
-            if (gone > 0) bumpSeq(session, owner);
+            OwnerRow row = lockOwnerInAnyState(session, owner);
+            ChangeNotes notes(clock_());
+            for (auto one = first; one != last; ++one) {
+                if (session.execute(remove, {overBefore, one->share}) == 0) continue;
+                ++gone;
+                notes.share(ChangeKind::shareRevoked, one->share, {});
+            }
+            if (gone > 0) bumpSeq(session, row, notes);
         });
         swept.changed += gone;
         first = last;

@@ -1,4 +1,5 @@
 #include "database/catalog/bulk.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/contents.h"
 #include "database/catalog/database.h"
 #include "database/catalog/entries.h"
@@ -16,15 +17,15 @@ void place(Session& session, FileId file, FileId folder, const FileName& name, T
                     {folder, name.text(), name.key(), now, file});
 }
 
-// False when everything is as change asks already.
-bool changeOne(Session& session, UserId owner, FileId file, const Change& change, Timestamp now,
-               const TreeLimits& limits) {
+// Notes nothing when everything is as change asks already.
+void changeOne(Session& session, UserId owner, FileId file, const Change& change, const TreeLimits& limits,
+               ChangeNotes& notes) {
     const Entry entry = requireChangeable(session, owner, file);
     const FileId folder = change.folder.value_or(*entry.folder);
     const FileName name = change.name ? *change.name : FileName::parse(entry.name);
     const bool timed = change.modifiedAt && *change.modifiedAt != entry.modifiedAt;
     const bool moved = folder != *entry.folder;
-    if (!timed && !moved && name.text() == entry.name) return false;
+    if (!timed && !moved && name.text() == entry.name) return;
 
     if (moved) {
         const int depth = requireLiveFolder(session, owner, folder);
@@ -32,32 +33,43 @@ bool changeOne(Session& session, UserId owner, FileId file, const Change& change
             throw Error(ErrorCode::conflict, "A folder cannot be moved into itself or a folder below it.");
         requireDepth(depth + 1 + heightOf(session, entry), limits.maxDepth);
     }
-    place(session, file, folder, placeFor(session, folder, name, change.onConflict, file), now);
+    place(session, file, folder, placeFor(session, folder, name, change.onConflict, file), notes.now());
+    const ChangeKind kind = moved                       ? ChangeKind::moved
+                            : name.text() != entry.name ? ChangeKind::renamed
+                                                        : ChangeKind::changed;
+    notes.entry(kind, file, folder, *entry.folder);
     if (timed) {
         session.execute("UPDATE files SET modified_at = $1 WHERE id = $2", {*change.modifiedAt, file});
         session.execute("UPDATE versions SET modified_at = $1 WHERE file_id = $2 AND n = $3",
                         {*change.modifiedAt, file, entry.version});
     }
-    return true;
 }
 
-void trashOne(Session& session, UserId owner, FileId file, Timestamp now) {
-    (void)requireChangeable(session, owner, file);
-    session.execute("UPDATE files SET state = 'trashed', trashed_at = $1 WHERE id = $2", {now, file});
+void trashOne(Session& session, UserId owner, FileId file, ChangeNotes& notes) {
+    const Entry entry = requireChangeable(session, owner, file);
+    session.execute("UPDATE files SET state = 'trashed', trashed_at = $1 WHERE id = $2", {notes.now(), file});
+    notes.entry(ChangeKind::trashed, file, *entry.folder);
 }
 
 bool isLiveFolder(Session& session, UserId owner, FileId folder) { return liesWithin(session, owner, folder, folder); }
 
 void restoreOne(Session& session, const OwnerRow& owner, FileId file, std::optional<FileId> toFolder,
-                OnConflict onConflict, Timestamp now, const TreeLimits& limits) {
+                OnConflict onConflict, const TreeLimits& limits, ChangeNotes& notes) {
     const auto [entry, inTrash] = findEntry(session, owner.id, file);
     if (!inTrash) throw Error(ErrorCode::notFound, "There is nothing with this id in the trash.");
     const FileId before = *entry.folder;
     const FileId folder = toFolder ? *toFolder : isLiveFolder(session, owner.id, before) ? before : owner.root;
     const int depth = requireLiveFolder(session, owner.id, folder);
     requireDepth(depth + 1 + heightOf(session, entry), limits.maxDepth);
-    place(session, file, folder, placeFor(session, folder, FileName::parse(entry.name), onConflict), now);
+    place(session, file, folder, placeFor(session, folder, FileName::parse(entry.name), onConflict), notes.now());
     session.execute("UPDATE files SET state = 'live', trashed_at = NULL WHERE id = $1", {file});
+    notes.entry(ChangeKind::restored, file, folder, before);
+}
+
+void noteEntry(Session& session, OwnerRow& owner, ChangeKind kind, const Entry& entry, Timestamp now) {
+    ChangeNotes notes(now);
+    notes.entry(kind, entry.id, *entry.folder);
+    bumpSeq(session, owner, notes);
 }
 
 }  // namespace
@@ -66,11 +78,12 @@ Entry Tree::makeFolders(UserId owner, FileId base, std::span<const FileName> pat
     std::optional<Entry> entry;
     bool made = false;
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
-        FolderPaths folders(session, owner, limits_, clock_());
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(clock_());
+        FolderPaths folders(session, owner, limits_, notes);
         const FileId last = folders.make(base, path);
-        made = folders.madeAny();
-        if (made) bumpSeq(session, owner);
+        made = !notes.empty();
+        if (made) bumpSeq(session, row, notes);
         entry = requireLive(session, owner, last);
     });
     if (created != nullptr) *created = made;
@@ -80,8 +93,10 @@ Entry Tree::makeFolders(UserId owner, FileId base, std::span<const FileName> pat
 Entry Tree::change(UserId owner, FileId file, const Change& change) {
     std::optional<Entry> entry;
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
-        if (changeOne(session, owner, file, change, clock_(), limits_)) bumpSeq(session, owner);
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(clock_());
+        changeOne(session, owner, file, change, limits_, notes);
+        if (!notes.empty()) bumpSeq(session, row, notes);
         entry = requireLive(session, owner, file);
     });
     return std::move(*entry);
@@ -89,18 +104,20 @@ Entry Tree::change(UserId owner, FileId file, const Change& change) {
 
 void Tree::moveToTrash(UserId owner, FileId file) {
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
-        trashOne(session, owner, file, clock_());
-        bumpSeq(session, owner);
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(clock_());
+        trashOne(session, owner, file, notes);
+        bumpSeq(session, row, notes);
     });
 }
 
 Entry Tree::restore(UserId owner, FileId file, std::optional<FileId> toFolder, OnConflict onConflict) {
     std::optional<Entry> entry;
     database_.write([&](Session& session) {
-        const OwnerRow row = lockOwner(session, owner);
-        restoreOne(session, row, file, toFolder, onConflict, clock_(), limits_);
-        bumpSeq(session, owner);
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(clock_());
+        restoreOne(session, row, file, toFolder, onConflict, limits_, notes);
+        bumpSeq(session, row, notes);
         entry = requireLive(session, owner, file);
     });
     return std::move(*entry);
@@ -109,23 +126,24 @@ Entry Tree::restore(UserId owner, FileId file, std::optional<FileId> toFolder, O
 std::vector<BulkResult> Tree::moveAll(UserId owner, std::span<const FileId> files, FileId toFolder,
                                       OnConflict onConflict) {
     const Change change{std::nullopt, toFolder, std::nullopt, onConflict};
-    return forEach(database_, owner, files, [&](Session& session, const OwnerRow&, FileId file) {
-        return changeOne(session, owner, file, change, clock_(), limits_);
-    });
+    return forEach(database_, owner, files, clock_(),
+                   [&](Session& session, const OwnerRow&, FileId file, ChangeNotes& notes) {
+                       changeOne(session, owner, file, change, limits_, notes);
+                   });
 }
 
 std::vector<BulkResult> Tree::trashAll(UserId owner, std::span<const FileId> files) {
-    return forEach(database_, owner, files, [&](Session& session, const OwnerRow&, FileId file) {
-        trashOne(session, owner, file, clock_());
-        return true;
-    });
+    return forEach(database_, owner, files, clock_(),
+                   [&](Session& session, const OwnerRow&, FileId file, ChangeNotes& notes) {
+                       trashOne(session, owner, file, notes);
+                   });
 }
 
 std::vector<BulkResult> Tree::restoreAll(UserId owner, std::span<const FileId> files, OnConflict onConflict) {
-    return forEach(database_, owner, files, [&](Session& session, const OwnerRow& row, FileId file) {
-        restoreOne(session, row, file, std::nullopt, onConflict, clock_(), limits_);
-        return true;
-    });
+    return forEach(database_, owner, files, clock_(),
+                   [&](Session& session, const OwnerRow& row, FileId file, ChangeNotes& notes) {
+                       restoreOne(session, row, file, std::nullopt, onConflict, limits_, notes);
+                   });
 }
 
 Entry Tree::restoreVersion(UserId owner, FileId file, std::int64_t number) {
@@ -137,7 +155,7 @@ Entry Tree::restoreVersion(UserId owner, FileId file, std::int64_t number) {
         const StoredVersion old = requireVersion(session, file, number);
         if (old.content == entry->content) return;
         addVersion(session, row, file, old.content, old.size, old.modifiedAt, now, limits_, defaultQuota_);
-        bumpSeq(session, owner);
+        noteEntry(session, row, ChangeKind::version, *entry, now);
         entry = requireLive(session, owner, file);
     });
     return std::move(*entry);
@@ -152,7 +170,7 @@ void Tree::deleteVersion(UserId owner, FileId file, std::int64_t number) {
             throw Error(ErrorCode::conflict,
                         "The current version cannot be deleted. Restore another one first, or delete the file.");
         removeVersion(session, row, file, old, defaultQuota_);
-        bumpSeq(session, owner);
+        noteEntry(session, row, ChangeKind::changed, entry, clock_());
     });
 }
 
@@ -183,7 +201,10 @@ SweptWindow<FileId> Tree::trimVersions(int keep, FileId after, int limit) {
         database_.write([&](Session& session) {
             OwnerRow owner = lockOwnerInAnyState(session, found.owner);
             removed = catalog::trimVersions(session, owner, found.file, keep, defaultQuota_);
-            if (removed > 0) bumpSeq(session, found.owner);
+            if (removed == 0) return;
+            ChangeNotes notes(clock_());
+            notes.account();  // an old version is in no list
+            bumpSeq(session, owner, notes);
         });
         swept.changed += removed;
     }

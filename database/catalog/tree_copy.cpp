@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "database/catalog/change_log.h"
 #include "database/catalog/database.h"
 #include "database/catalog/entries.h"
 #include "database/catalog/folders.h"
@@ -92,7 +93,9 @@ Entry Tree::copy(UserId owner, FileId file, FileId toFolder, std::optional<FileN
             const FileId folder = source.depth == 0 ? toFolder : copies.at(*source.folder);
             copies[source.id] = insertCopy(session, owner, folder, source, now);
         }
-        bumpSeq(session, owner);
+        ChangeNotes notes(now);
+        notes.entry(ChangeKind::created, copies.at(file), toFolder);  // nobody has a list of what is below it
+        bumpSeq(session, row, notes);
         copied = requireLive(session, owner, copies.at(file));
     });
     return std::move(*copied);

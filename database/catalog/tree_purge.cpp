@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "database/catalog/bulk.h"
+#include "database/catalog/change_log.h"
 #include "database/catalog/database.h"
 #include "database/catalog/entries.h"
 #include "database/catalog/rows.h"
@@ -17,10 +18,11 @@ void markPurging(Session& session, FileId file) {
     session.execute("UPDATE files SET state = 'purging', folder_id = NULL WHERE id = $1", {file});
 }
 
-void purgeOne(Session& session, UserId owner, FileId file) {
+void purgeOne(Session& session, UserId owner, FileId file, ChangeNotes& notes) {
     if (!findEntry(session, owner, file).inTrash)
         throw Error(ErrorCode::notFound, "There is nothing with this id in the trash.");
     markPurging(session, file);
+    notes.entry(ChangeKind::purged, file, {});
 }
 
 // Children become purging on their own, so that each row can go as soon as it has none. What was put into the trash by
@@ -75,7 +77,7 @@ std::vector<Purging> purgingOf(Session& session, UserId owner, std::int64_t limi
 }
 
 // Stops after limit rows, but takes a content with all its chunks.
-std::int64_t purgeRows(Session& session, UserId user, int limit, std::int64_t defaultQuota) {
+std::int64_t purgeRows(Session& session, UserId user, int limit, Timestamp now, std::int64_t defaultQuota) {
     OwnerRow owner = lockOwnerInAnyState(session, user);
     Removed removed;
     const auto purge = [&](const Purging& entry) {
@@ -97,14 +99,19 @@ std::int64_t purgeRows(Session& session, UserId user, int limit, std::int64_t de
             if (removed.rows < limit) purge(entry);
     }
     addUsed(session, owner, -removed.bytes, defaultQuota);
-    if (removed.rows > 0) bumpSeq(session, user);
+    if (removed.rows > 0) {
+        ChangeNotes notes(now);
+        notes.account();
+        notes.trash();  // what was in a folder by itself may be in another place
+        bumpSeq(session, owner, notes);
+    }
     return removed.rows;
 }
 
 // What was marked is out of every list, so that its bytes may as well be given back by the sweep when this fails.
-void purgeSomeNow(Database& database, UserId owner, std::int64_t defaultQuota) {
+void purgeSomeNow(Database& database, UserId owner, Timestamp now, std::int64_t defaultQuota) {
     try {
-        database.write([&](Session& session) { purgeRows(session, owner, rowsAtOnce, defaultQuota); });
+        database.write([&](Session& session) { purgeRows(session, owner, rowsAtOnce, now, defaultQuota); });
     } catch (const Error&) {
     }
 }
@@ -113,31 +120,35 @@ void purgeSomeNow(Database& database, UserId owner, std::int64_t defaultQuota) {
 
 void Tree::purge(UserId owner, FileId file) {
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
-        purgeOne(session, owner, file);
-        bumpSeq(session, owner);
+        OwnerRow row = lockOwner(session, owner);
+        ChangeNotes notes(clock_());
+        purgeOne(session, owner, file, notes);
+        bumpSeq(session, row, notes);
     });
-    purgeSomeNow(database_, owner, defaultQuota_);
+    purgeSomeNow(database_, owner, clock_(), defaultQuota_);
 }
 
 int Tree::emptyTrash(UserId owner) {
     std::int64_t emptied = 0;
     database_.write([&](Session& session) {
-        (void)lockOwner(session, owner);
+        OwnerRow row = lockOwner(session, owner);
         emptied = session.execute(
             "UPDATE files SET state = 'purging', folder_id = NULL WHERE owner_id = $1 AND state = 'trashed'", {owner});
-        if (emptied > 0) bumpSeq(session, owner);
+        if (emptied == 0) return;
+        ChangeNotes notes(clock_());
+        notes.trash();
+        bumpSeq(session, row, notes);
     });
-    if (emptied > 0) purgeSomeNow(database_, owner, defaultQuota_);
+    if (emptied > 0) purgeSomeNow(database_, owner, clock_(), defaultQuota_);
     return static_cast<int>(emptied);
 }
 
 std::vector<BulkResult> Tree::purgeAll(UserId owner, std::span<const FileId> files) {
-    auto results = forEach(database_, owner, files, [&](Session& session, const OwnerRow&, FileId file) {
-        purgeOne(session, owner, file);
-        return true;
-    });
-    purgeSomeNow(database_, owner, defaultQuota_);
+    auto results = forEach(database_, owner, files, clock_(),
+                           [&](Session& session, const OwnerRow&, FileId file, ChangeNotes& notes) {
+                               purgeOne(session, owner, file, notes);
+                           });
+    purgeSomeNow(database_, owner, clock_(), defaultQuota_);
     return results;
 }
 
@@ -153,7 +164,7 @@ int Tree::purgeStep(int limit) {
         if (!owner) break;
         std::int64_t rows = 0;
         database_.write([&](Session& session) {
-            rows = purgeRows(session, *owner, static_cast<int>(limit - done), defaultQuota_);
+            rows = purgeRows(session, *owner, static_cast<int>(limit - done), clock_(), defaultQuota_);
         });
         done += rows;
     }
@@ -178,13 +189,16 @@ int Tree::expireTrash(Timestamp trashedBefore, int limit) {
         const UserId owner = first->owner;
         const auto last = std::find_if(first, over.end(), [&](const Trashed& entry) { return entry.owner != owner; });
         database_.write([&](Session& session) {
-            (void)lockOwnerInAnyState(session, owner);
-            for (auto entry = first; entry != last; ++entry)
-                session.execute(
+            OwnerRow row = lockOwnerInAnyState(session, owner);
+            ChangeNotes notes(clock_());
+            for (auto entry = first; entry != last; ++entry) {
+                const auto marked = session.execute(
                     "UPDATE files SET state = 'purging', folder_id = NULL"
                     " WHERE id = $1 AND state = 'trashed' AND trashed_at < $2",
                     {entry->file, trashedBefore});
-            bumpSeq(session, owner);
+                if (marked > 0) notes.entry(ChangeKind::purged, entry->file, {});
+            }
+            if (!notes.empty()) bumpSeq(session, row, notes);
         });
         first = last;
     }

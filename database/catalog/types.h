@@ -119,6 +119,38 @@ struct Version {
     Timestamp createdAt;
 };
 
+// What changed of what a user has.
+enum class ChangeKind {
+    everything,  // too much to be told: all lists
+    account,     // use of the quota, state
+    trash,       // the trash's list
+    folder,      // many entries in one folder: its list
+    created,     // these to purged: one entry
+    uploaded,    // its first version
+    version,     // a new current version
+    changed,     // times, versions, a hash that was verified
+    renamed,
+    moved,
+    trashed,
+    restored,
+    purged,
+    shareCreated,
+    shareChanged,
+    shareRevoked,  // or forgotten
+    shareDownloaded,
+    fileArrived,  // through an upload request
+};
+
+struct ChangeItem {
+    ChangeKind kind;
+    Timestamp at;
+    std::optional<FileId> entry;   // of entries and shares
+    std::optional<FileId> folder;  // of an entry when it changed; of ChangeKind::folder
+    std::optional<ShareId> share;
+    std::int64_t count;        // of downloads
+    std::optional<Entry> now;  // the entry as it is now; nullopt when it is gone
+};
+
 enum class OnConflict { version, keepBoth, fail };
 
 // One chunk of a content, with the stores that hold it. They need not be live: a copy on one that is down may come

@@ -270,9 +270,10 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
             result = committedBefore(session, *locked, root);
             return;
         }
+        ChangeNotes notes(now);
         const OpenUpload open = lockChunkedUpload(session, upload, now);
         result = commitOpen(session, owner, open, open.folder, root, {claimedSha256, false},
-                            onConflict.value_or(open.onConflict), now);
+                            onConflict.value_or(open.onConflict), notes);
     };
     try {
         database_.write(work);
@@ -284,7 +285,8 @@ CommittedFile Uploads::commit(UploadId upload, const Sha256Digest& root, std::op
 
 CommittedFile Uploads::commitOpen(Session& session, OwnerRow& owner, const OpenUpload& open, FileId folder,
                                   const std::optional<Sha256Digest>& root, const WholeHash& whole,
-                                  OnConflict onConflict, Timestamp now) {
+                                  OnConflict onConflict, ChangeNotes& notes) {
+    const Timestamp now = notes.now();
     const Range all{0, chunkCountFor(open.size, open.chunkSize)};
     const Sha256Digest actual = requireComplete(session, open.id, all, open.size, limits_.writeQuorum);
     if (root && actual != *root)
@@ -308,7 +310,9 @@ CommittedFile Uploads::commitOpen(Session& session, OwnerRow& owner, const OpenU
         "expires_at = $4 WHERE id = $5",
         {made.entry.id, made.entry.version, made.newVersion, now + limits_.keepDays * dayUs, open.id});
     session.executeLater("DELETE FROM upload_chunks WHERE upload_id = $1", {open.id});
-    bumpSeq(session, owner.id);
+    notes.committed(made);
+    if (open.request) notes.arrived(*open.request, made.entry.id);
+    bumpSeq(session, owner, notes);
     return made;
 }
 
@@ -420,11 +424,12 @@ std::vector<FileOutcome> Uploads::commitFiles(UserId ownerId, UploadId intake, s
         assert(open.owner == owner.id);
         recordStored(session, intake, lastStored, now);
         addReserved(session, owner, -open.reserved, defaultQuota_);
-        FolderPaths folders(session, owner.id, treeLimits_, now);
-        bool changed = false;
+        ChangeNotes notes(now);
+        FolderPaths folders(session, owner.id, treeLimits_, notes);
         for (const NewFile& file : files) {
             FileOutcome outcome;
             const OwnerRow before = owner;
+            const std::size_t notedBefore = notes.size();
             try {
                 session.savepoint([&] {
                     const Range range{file.firstChunk, file.chunkCount};
@@ -436,18 +441,19 @@ std::vector<FileOutcome> Uploads::commitFiles(UserId ownerId, UploadId intake, s
                     outcome.file =
                         attachContent(session, owner, target, content, file.size, now, treeLimits_, defaultQuota_);
                 });
-                changed = true;
+                notes.committed(*outcome.file);
             } catch (const SqlError&) {
                 throw;
             } catch (const Error& error) {
                 owner = before;
                 folders.forget();
+                notes.cutTo(notedBefore);
                 outcome = {std::nullopt, error};
             }
             outcomes.push_back(std::move(outcome));
         }
         closeCommitted(session, intake, now);
-        if (changed) bumpSeq(session, owner.id);
+        if (!notes.empty()) bumpSeq(session, owner, notes);
     };
     try {
         database_.writeOf(ownerId, work);

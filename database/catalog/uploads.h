@@ -13,6 +13,8 @@
 
 namespace chunkvault::catalog {
 
+class ChangeNotes;
+
 struct OpenUpload;
 struct OwnerRow;
 class Session;
@@ -181,11 +183,11 @@ class Uploads {
 
   private:
     void requireQuorum(std::span<const StoredChunk> chunks) const;
-    // Under the owner's lock: makes the file of an open upload's chunks. root: as the client computed it; nullopt: as
-    // it is.
+    // Under the owner's lock: makes the file of an open upload's chunks, and raises seq. root: as the client computed
+    // it; nullopt: as it is.
     CommittedFile commitOpen(Session& session, OwnerRow& owner, const OpenUpload& open, FileId folder,
                              const std::optional<Sha256Digest>& root, const WholeHash& whole, OnConflict onConflict,
-                             Timestamp now);
+                             ChangeNotes& notes);
     // Of an upload whose bytes come in order: records chunks, and gives the upload as it was, under its row's lock.
     OpenUpload recordInOrder(Session& session, const Writing& writing, std::span<const StoredChunk> chunks,
                              std::int64_t offset, Timestamp now);

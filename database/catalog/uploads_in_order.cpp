@@ -152,13 +152,14 @@ CommittedFile Uploads::finish(const Writing& writing, std::span<const StoredChun
             return;
         }
         const OpenUpload open = recordInOrder(session, writing, chunks, seen->size, now);
+        ChangeNotes notes(now);
         const FileId folder =
-            FolderPaths(session, owner.id, treeLimits_, now, InTheWay::goRound).make(open.folder, folders);
+            FolderPaths(session, owner.id, treeLimits_, notes, InTheWay::goRound).make(open.folder, folders);
         const auto taken = findByName(session, folder, open.name());
         const bool folderInTheWay = taken && taken->kind == Kind::folder;
         try {
             result = commitOpen(session, owner, open, folder, std::nullopt, whole,
-                                folderInTheWay ? OnConflict::keepBoth : open.onConflict, now);
+                                folderInTheWay ? OnConflict::keepBoth : open.onConflict, notes);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::uploadIncomplete) throw;
             // What was received before cannot be sent again, but its copies are being made again.

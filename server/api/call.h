@@ -23,6 +23,7 @@
 namespace chunkvault::server {
 
 class Cache;
+class ChangeWaiters;
 class ChunkIntake;
 class FileContent;
 
@@ -68,6 +69,7 @@ struct Services {
     ChunkIntake& intake;
     FileContent& content;
     Cache& cache;
+    ChangeWaiters& changeWaiters;
     worker::JobQueue& queue;
     const ApiSettings& settings;
     const Clock& clock;

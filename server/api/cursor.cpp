@@ -59,4 +59,20 @@ Cursor decodeCursor(std::string_view encoded) {
     return cursor;
 }
 
+// "c<seq>,<stamp>,"
+std::string encodeChangesCursor(const catalog::Revision& revision) {
+    return toBase64Url('c' + std::to_string(revision.seq) + ',' + std::to_string(revision.stamp) + ',');
+}
+
+catalog::Revision decodeChangesCursor(std::string_view encoded) {
+    const auto decoded = encoded.size() > 1024 ? std::nullopt : fromBase64Url(encoded);
+    if (decoded && decoded->starts_with('c')) {
+        std::string_view text = std::string_view(*decoded).substr(1);
+        const auto seq = takeNumber(text), stamp = takeNumber(text);
+        if (seq && stamp && text.empty()) return {*seq, *stamp};
+    }
+    throw Error(ErrorCode::invalidValue,
+                "\"after\" is not a cursor that this call gave. Ask without it for the cursor of now.");
+}
+
 }  // namespace chunkvault::server

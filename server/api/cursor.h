@@ -19,4 +19,9 @@ struct Cursor {
 // Throws Error invalidValue for anything that encodeCursor did not make.
 [[nodiscard]] Cursor decodeCursor(std::string_view text);
 
+// The cursor of GET /changes.
+[[nodiscard]] std::string encodeChangesCursor(const catalog::Revision& revision);
+// Throws Error invalidValue for anything that encodeChangesCursor did not make.
+[[nodiscard]] catalog::Revision decodeChangesCursor(std::string_view text);
+
 }  // namespace chunkvault::server

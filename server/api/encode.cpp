@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/wire/error_table.h"
+#include "database/catalog/changes.h"
 #include "server/api/call.h"
 #include "server/storage/node_advice.h"
 
@@ -135,6 +136,16 @@ Json toJson(const Entry& entry) {
     json["updated_at"] = toRfc3339(entry.updatedAt);
     if (entry.trashedAt) json["trashed_at"] = toRfc3339(*entry.trashedAt);
     if (!entry.path.empty()) json["path"] = entry.path;
+    return json;
+}
+
+Json toJson(const catalog::ChangeItem& item) {
+    Json json = {{"change", catalog::textOf(item.kind)}, {"at", toRfc3339(item.at)}};
+    if (item.entry) json["id"] = wireId(*item.entry);
+    if (item.folder) json["folder_id"] = wireId(*item.folder);
+    if (item.share) json["share_id"] = wireId(*item.share);
+    if (item.kind == catalog::ChangeKind::shareDownloaded) json["count"] = item.count;
+    if (item.entry) json["entry"] = item.now ? toJson(*item.now) : Json(nullptr);
     return json;
 }
 

@@ -14,6 +14,7 @@ namespace chunkvault::server {
 [[nodiscard]] std::string_view mimeType(std::string_view filename);
 
 [[nodiscard]] wire::Json toJson(const catalog::Entry& entry);
+[[nodiscard]] wire::Json toJson(const catalog::ChangeItem& item);
 [[nodiscard]] wire::Json toJson(const catalog::Version& version);
 [[nodiscard]] wire::Json toJson(const catalog::User& user, std::int64_t defaultQuota);
 [[nodiscard]] wire::Json toJson(const catalog::LoginSession& session, bool current);

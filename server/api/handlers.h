@@ -70,6 +70,9 @@ void listVersions(Services&, Call&);
 void restoreVersion(Services&, Call&);
 void deleteVersion(Services&, Call&);
 
+// changes.cpp: what clients that keep lists fresh follow
+void listChanges(Services&, Call&);
+
 // downloads.cpp
 void downloadFile(Services&, Call&);
 void downloadVersion(Services&, Call&);

@@ -85,6 +85,7 @@ constexpr ApiRoute table[] = {
     {Method::get,   "/trash",               user, listTrash,    "The trash, newest first",                    "", 200, "EntryList"},
     {Method::del,   "/trash",               user, emptyTrash,   "Empty the trash",                            "", 200, "Purged"},
     {Method::del,   "/trash/{id}",          user, purgeFile,    "Delete for good",                            "", 204, ""},
+    {Method::get,   "/changes",             user, listChanges,  "What changed after a cursor; wait for it",   "", 200, "ChangeList"},
 
     // Resumable uploads
     {Method::post, "/uploads",                    user,   createUpload,  "Begin an upload, or find it again by its key", "NewUpload", 201, "UploadStarted"},

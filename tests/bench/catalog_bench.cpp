@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "database/catalog/accounts.h"
+#include "database/catalog/chunks.h"
 #include "database/catalog/database.h"
+#include "database/catalog/uploads.h"
 
 namespace chunkvault::catalog {
 namespace {
@@ -48,6 +50,38 @@ void print(const char* engine, const char* what, int threads, Rate rate) {
     std::fflush(stdout);
 }
 
+// Files of one chunk, each with new content, as the forms and the batch calls of one user make them; no bytes move.
+void benchFiles(const char* engine, Database& database, FileId root, UserId user) {
+    constexpr std::int64_t chunkSize = 4 << 20;
+    Chunks chunks(database, systemNow, 3);
+    Uploads uploads(database, systemNow, {.chunkSize = chunkSize}, {}, 0);
+    const std::string suffix = std::to_string(systemNow());
+    std::vector<StoreRow> stores;
+    for (const char* node : {"one", "two", "three"})
+        stores.push_back(chunks.registerStore({node + suffix, node + suffix, node, "", 1 << 30, 1 << 30}));
+    std::atomic<int> number = 0;
+    const auto put = [&](int files) {
+        std::vector<DeclaredChunk> declared;
+        std::vector<NewFile> wanted;
+        for (int i = 0; i < files; ++i) {
+            const std::string name = suffix + '-' + std::to_string(++number);
+            const Sha256Digest hash = Sha256Digest::of(name);
+            declared.push_back({i, 4096, hash});
+            wanted.push_back({root, {}, FileName::parse(name), 4096, i, 1, hash, systemNow(), OnConflict::fail});
+        }
+        std::vector<PinnedChunk> pinned;
+        const UploadId intake = uploads.openIntake(user, declared, pinned, Reserve::nothing);
+        std::vector<StoredChunk> stored;
+        for (const PinnedChunk& pin : pinned) stored.push_back({pin.index, pin.row, pin.generation, stores});
+        (void)uploads.commitFiles(user, intake, stored, wanted);
+    };
+    constexpr int batch = 500;
+    for (const int threads : {1, 16})
+        print(engine, "file of one chunk, a request each", threads, measure(threads, [&](int) { put(1); }));
+    const Rate batches = measure(4, [&](int) { put(batch); });
+    print(engine, "file of one chunk, 500 a request", 4, {batches.perSecond * batch, batches.us / batch});
+}
+
 void bench(const char* engine, const DatabaseOptions& options) {
     Database database(options);
     database.open();
@@ -73,6 +107,7 @@ void bench(const char* engine, const DatabaseOptions& options) {
     for (const int threads : {1, 16})
         print(engine, "resolveSession", threads,
               measure(threads, [&](int) { (void)accounts.resolveSession(session); }));
+    benchFiles(engine, database, accounts.find(users[0])->root, users[0]);
     constexpr int selects = 100;
     const Rate together = measure(1, [&](int) {
         database.read([&](Session& statements) {

@@ -78,7 +78,9 @@ TEST_P(AccountDeletionTest, ItsRowsGoWhenItsTreeIsGoneAndItsNameIsFreeAgain) {
     EXPECT_EQ(rows("users"), 1);
     EXPECT_EQ(rows("files"), 2);
     for (const char* table : {"versions", "contents", "content_chunks"}) EXPECT_EQ(rows(table), 1) << table;
-    for (const char* table : {"shares", "share_tickets", "upload_chunks"}) EXPECT_EQ(rows(table), 0) << table;
+    for (const char* table : {"shares", "share_tickets", "share_downloads", "upload_chunks"})
+        EXPECT_EQ(rows(table), 0) << table;
+    EXPECT_EQ(number("SELECT COUNT(*) FROM changes WHERE owner_id = $1", {user}), 0);
     EXPECT_EQ(number("SELECT COUNT(*) FROM uploads WHERE owner_id = $1", {user}), 0);
     EXPECT_EQ(tree.get(other, kept).size, 10);
     EXPECT_NE(accounts.create({"ANN", "", "hash"}).id, user);

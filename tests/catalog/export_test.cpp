@@ -60,6 +60,9 @@ class ExportTest : public VaultTest {
                 "INSERT INTO share_tickets (share_id, ticket_hash, file_id, version, bytes_left, expires_at)"
                 " SELECT id, $1, file_id, 1, 9223372036854775807, 0 FROM shares",
                 {ChunkId::of("ticket")});
+            statements.execute(
+                "INSERT INTO share_downloads (share_id, file_id, owner_id, count, last_at)"
+                " SELECT id, file_id, owner_id, 3, 5 FROM shares");
         });
     }
 

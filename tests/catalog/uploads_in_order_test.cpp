@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "database/catalog/changes.h"
 #include "tests/catalog/parallel.h"
 #include "tests/catalog/vault_fixture.h"
 
@@ -196,6 +197,24 @@ TEST_P(UploadsInOrderTest, ArrivalsAreCountedWithTheirCommit) {
     EXPECT_EQ(now.lastUsedAt, time.now());
     EXPECT_EQ(now.openFiles, 0);
     EXPECT_EQ(number("SELECT reserved FROM users"), 0);
+}
+
+TEST_P(UploadsInOrderTest, AnArrivalByARequestIsToldToTheOwner) {
+    Changes changes{database(), clock()};
+    const Share link = request({});
+    const UploadId guests = begin(2, "guest's", link.id), own = begin(2, "own");
+    const Revision before = changes.after(user.id, std::nullopt).next;
+    std::vector<FileId> made;
+    for (const UploadId upload : {guests, own})
+        made.push_back(finish(uploads.beginWriting(upload, 0), 0, "xy").entry.id);
+    const auto items = changes.after(user.id, before).items;
+    ASSERT_EQ(items.size(), 3u);
+    EXPECT_EQ(items[0].kind, ChangeKind::uploaded);
+    EXPECT_EQ(items[1].kind, ChangeKind::fileArrived);
+    EXPECT_EQ(items[1].share, link.id);
+    EXPECT_EQ(items[1].entry, made[0]);
+    EXPECT_EQ(items[2].kind, ChangeKind::uploaded);
+    EXPECT_EQ(items[2].entry, made[1]);
 }
 
 CATALOG_SUITE(UploadsInOrderTest);

@@ -82,6 +82,20 @@ TEST(Cursor, ThatNoListGaveIsRefused) {
         EXPECT_EQ(codeOf([&] { (void)decodeCursor(bad); }), ErrorCode::invalidValue) << bad;
 }
 
+TEST(ChangesCursor, GoesThereAndBack) {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    for (const catalog::Revision revision : {catalog::Revision{0, 0}, {5, 77}, {most, most}, {-1, -2}})
+        EXPECT_EQ(decodeChangesCursor(encodeChangesCursor(revision)), revision);
+}
+
+TEST(ChangesCursor, ThatWasNotGivenIsRefused) {
+    for (const std::string& bad :
+         {std::string(), std::string("!!!"), toBase64Url("1,2,"), toBase64Url("c"), toBase64Url("c1,"),
+          toBase64Url("c1,2"), toBase64Url("c1,2,3"), toBase64Url("cx,2,"), toBase64Url("c1,99999999999999999999,"),
+          std::string(5000, 'a'), encodeCursor({catalog::SortBy::name, false, {}})})
+        EXPECT_EQ(codeOf([&] { (void)decodeChangesCursor(bad); }), ErrorCode::invalidValue) << bad;
+}
+
 TEST(WireId, IsAPositiveNumberInItsOnlyForm) {
     EXPECT_EQ(parseId("1"), 1);
     EXPECT_EQ(parseId("9223372036854775807"), std::numeric_limits<std::int64_t>::max());

@@ -102,6 +102,15 @@ class World:
         sessions = self.owner.get("/auth/sessions").json()["items"]
         return next(session["session_id"] for session in sessions if not session["current"])
 
+    def some_changes(self):
+        """A cursor that changes of many kinds come after."""
+        cursor = self.owner.get("/changes").json()["next_cursor"]
+        self.two_versions()
+        token, file_id = self.shared_folder()
+        self.vault.client().call("GET", f"/share/{token}/files/{file_id}/download", expect=200)
+        self.owner.delete(f"/trash/{self.trashed()}")
+        return cursor
+
     def api_token(self, **options):
         return self.owner.post("/auth/tokens", {"name": self.name(), **options}, expect=201).json()
 
@@ -229,6 +238,7 @@ def table():
         "GET /files/{id}/versions/{version}/download": at(World.two_versions, "/files/{}/versions/1/download"),
         "POST /files/{id}/versions/{version}/restore": at(World.two_versions, "/files/{}/versions/1/restore"),
         "POST /folders": to("/folders", lambda world: body(path=f"{MARK}/b", folder_id=world.folder())),
+        "GET /changes": at(World.some_changes, "/changes?after={}&wait=1"),
         "GET /trash": at(World.trashed, "/trash"),
         "DELETE /trash": at(World.trashed, "/trash"),
         "DELETE /trash/{id}": at(World.trashed, "/trash/{}"),

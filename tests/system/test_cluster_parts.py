@@ -61,6 +61,27 @@ def new_user(cluster, server=0):
     return cluster.user(f"user-{next(numbers)}", server=server)
 
 
+def test_a_change_at_one_server_wakes_who_waits_at_another(cluster):
+    owner = new_user(cluster)
+    elsewhere = owner.again(cluster.servers[1].url)
+    share = owner.share(owner.upload_multipart("shared", b"x")["file_id"])
+    works = {"created": lambda: owner.make_folder("new"),
+             "share_downloaded": lambda: cluster.client().open_share(share["share_token"])}
+    for change, work in works.items():
+        after = elsewhere.get("/changes").json()["next_cursor"]
+        answers = []
+        waits = threading.Thread(target=lambda: answers.append(
+            elsewhere.get("/changes", params={"after": after, "wait": 30}).json()))
+        waits.start()
+        cluster.until(lambda: metric(cluster.servers[1], "chunkvault_changes_waiting") == 1, "the call")
+        begin = time.monotonic()
+        work()
+        waits.join()
+        assert [item["change"] for item in answers[0]["items"]] == [change]
+        assert time.monotonic() - begin < 5, "not the end of the wait"
+
+
+
 def at(client, cluster, server):
     """The same user at another server."""
     return client.again(cluster.servers[server].url)

@@ -69,6 +69,7 @@ std::vector<std::vector<SweepSchedule::Entry>> Maintenance::schedule() const {
                                                               {"sessions", sweepInterval},
                                                               {"shares", sweepInterval * 6},
                                                               {"versions", sweepInterval * 6},
+                                                              {"changes", sweepInterval * 6},
                                                               {"contents", sweepInterval}},
                                                              {{"scrub", sweepInterval},
                                                               {"unreferenced", sweepInterval * 6},

@@ -524,6 +524,15 @@ SweepReport Sweeps::versions() {
     return report;
 }
 
+SweepReport Sweeps::changes() {
+    if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
+    SweepReport report;
+    const Timestamp before = clock_() - catalog::Changes::daysKept * dayUs;
+    walkWindows<catalog::UserId>(
+        report, changesAt_, [&](catalog::UserId after) { return catalog_.changes.expire(before, after, rowsAtOnce); });
+    return report;
+}
+
 SweepReport Sweeps::sessions() {
     if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
@@ -570,21 +579,14 @@ struct Named {
     SweepReport (Sweeps::*sweep)();
 };
 constexpr Named all[] = {
-    {"nodes", &Sweeps::nodes},
-    {"under_replicated", &Sweeps::underReplicated},
-    {"drain", &Sweeps::drain},
-    {"surplus", &Sweeps::surplus},
-    {"rebalance", &Sweeps::rebalance},
-    {"unreferenced", &Sweeps::unreferenced},
-    {"orphans", &Sweeps::orphans},
-    {"scrub", &Sweeps::scrub},
-    {"contents", &Sweeps::contents},
-    {"uploads", &Sweeps::uploads},
-    {"shares", &Sweeps::shares},
-    {"trash", &Sweeps::trash},
-    {"versions", &Sweeps::versions},
-    {"sessions", &Sweeps::sessions},
-    {"store_trash", &Sweeps::storeTrash},
+    {"nodes", &Sweeps::nodes},         {"under_replicated", &Sweeps::underReplicated},
+    {"drain", &Sweeps::drain},         {"surplus", &Sweeps::surplus},
+    {"rebalance", &Sweeps::rebalance}, {"unreferenced", &Sweeps::unreferenced},
+    {"orphans", &Sweeps::orphans},     {"scrub", &Sweeps::scrub},
+    {"contents", &Sweeps::contents},   {"uploads", &Sweeps::uploads},
+    {"shares", &Sweeps::shares},       {"trash", &Sweeps::trash},
+    {"versions", &Sweeps::versions},   {"changes", &Sweeps::changes},
+    {"sessions", &Sweeps::sessions},   {"store_trash", &Sweeps::storeTrash},
 };
 
 }  // namespace

@@ -67,6 +67,7 @@ class Sweeps {
     SweepReport shares();      // links that have been over for shareDays; tickets that have expired
     SweepReport trash();       // what lay in the trash for trashDays; rows of what was deleted for good, or is void
     SweepReport versions();    // more of a file than versionsKeep
+    SweepReport changes();     // what GET /changes tells, after Changes::daysKept
     SweepReport sessions();    // those that have expired, and counted attempts
     SweepReport storeTrash();  // removed files beyond their grace
 
@@ -120,7 +121,7 @@ class Sweeps {
     const Clock clock_;
     const std::stop_token stop_;
     const ClockFault clockFault_;
-    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_;
+    Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_, changesAt_;
     std::atomic<bool> repairsWanted_ = false;
     std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
     std::mutex drainMutex_;
