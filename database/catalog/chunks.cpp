@@ -124,10 +124,7 @@ std::vector<ContentChunk> Chunks::layout(ContentId content, std::int64_t fromOff
         "       AND byte_offset + length > $2 ORDER BY byte_offset LIMIT $3) cc"
         " JOIN chunks k ON k.id = cc.chunk_id"
         " LEFT JOIN replicas r ON r.chunk_id = k.id AND EXISTS ("
-        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state IN " +
-        std::string(liveStates) +
-        ")"
-        " ORDER BY cc.idx";
+        "   SELECT 1 FROM stores s WHERE s.id = r.store_id AND s.state <> 'removed') ORDER BY cc.idx";
     std::vector<ContentChunk> chunks;
     database_.read([&](Session& session) {
         chunks.clear();

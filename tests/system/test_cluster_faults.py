@@ -246,7 +246,8 @@ def test_two_nodes_lost_of_three(three_nodes):
                 assert client.content(file_id) == data
             with pytest.raises(UnexpectedAnswer) as refusal:
                 client.content(thin)
-            assert refusal.value.status == 503
+            assert refusal.value.status == 503 and int(refusal.value.response.headers["Retry-After"]) > 0
+            assert refusal.value.response.json()["type"] == "urn:chunkvault:error:unavailable"
             with pytest.raises(UnexpectedAnswer) as refusal:
                 client.upload_multipart("new", chance.randbytes(1000))
             assert refusal.value.status == 503 and int(refusal.value.response.headers["Retry-After"]) > 0
