@@ -347,8 +347,14 @@ bool Nodes::beginSweep(std::string_view name, std::string_view holder, std::int6
             startedAt = row.maybeInteger(2);
         });
         const Timestamp now = databaseNow(session);
-        if (!heldBy.empty() && heldBy != holder && leaseUntil > now) return;
-        if (ifDueUs && startedAt && now - *startedAt < *ifDueUs) return;
+        if (!heldBy.empty() && heldBy != holder && leaseUntil > now) {
+            // Longer only when the clock has jumped back since. Who holds it and lives renews it.
+            session.execute("UPDATE sweeps SET lease_until = $1 WHERE name = $2 AND lease_until > $1",
+                            {now + leaseUs, name});
+            return;
+        }
+        // One that began later than now did so before the clock jumped back.
+        if (ifDueUs && startedAt && *startedAt <= now && now - *startedAt < *ifDueUs) return;
         session.execute(
             "UPDATE sweeps SET holder = $1, lease_until = $2, started_at = $3, finished_at = NULL, examined = 0,"
             " changed = 0, note = '', error = '' WHERE name = $4",

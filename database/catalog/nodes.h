@@ -119,7 +119,8 @@ class Nodes {
     [[nodiscard]] bool collectionAllowed();
 
     // Sweeps run at one place at a time: a lease with an end, by the database's own clock. beginSweep is refused
-    // (false) while another holder has it, or, with ifDueUs, when it began less than that ago.
+    // (false) while another holder has it, for leaseUs from now at most, or, with ifDueUs, when it began less than that
+    // ago.
     [[nodiscard]] bool beginSweep(std::string_view name, std::string_view holder, std::int64_t leaseUs,
                                   std::optional<std::int64_t> ifDueUs);
     void renewSweep(std::string_view name, std::string_view holder, std::int64_t leaseUs);

@@ -564,6 +564,23 @@ TEST_P(NodesTest, ASweepThatIsNotDueIsNotBegun) {
     EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, std::nullopt)) << "somebody asked for it";
 }
 
+TEST_P(NodesTest, ASweepIsDueWhenTheDatabasesClockHasJumpedBack) {
+    const auto jumpBack = [&] {
+        database().write([](Session& session) {
+            session.execute("UPDATE sweeps SET started_at = started_at + $1, lease_until = lease_until + $1", {dayUs});
+        });
+    };
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, hourUs));
+    nodes.endSweep({.name = "scrub", .holder = "w1"});
+    jumpBack();
+    EXPECT_TRUE(nodes.beginSweep("scrub", "dead", 0, hourUs));
+    EXPECT_FALSE(nodes.beginSweep("scrub", "w1", hourUs, hourUs)) << "it began now";
+
+    jumpBack();
+    EXPECT_FALSE(nodes.beginSweep("scrub", "w1", 0, hourUs)) << "it may be running";
+    EXPECT_TRUE(nodes.beginSweep("scrub", "w1", hourUs, hourUs)) << "a lease lasts no longer than a lease";
+}
+
 TEST_P(NodesTest, ALeaseOfTheDeadIsTakenOver) {
     EXPECT_TRUE(nodes.beginSweep("scrub", "dead", 0, std::nullopt));
     EXPECT_EQ(nodes.sweepRuns()[0].holder, "");
