@@ -23,13 +23,10 @@ constexpr std::string_view auditJoins =
 void addAuditRow(std::vector<ChunkAudit>& audits, const Row& row) {
     const auto chunk = row.id<ChunkRow>(0);
     if (audits.empty() || audits.back().row != chunk)
-        audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}, {}});
-    if (row.isNull(5)) return;
+        audits.push_back({chunk, row.digest(1), row.integer(2), row.integer(3), row.integer(4), {}, {}});
+    if (row.isNull(5) || !isLive(storeStateOf(row.text(7)))) return;
     ChunkAudit& audit = audits.back();
-    const auto store = row.id<StoreRow>(5);
-    const bool good = row.text(6) == "good";
-    if (isLive(storeStateOf(row.text(7)))) (good ? audit.good : audit.bad).push_back(store);
-    else if (good) audit.others.push_back(store);
+    (row.text(6) == "good" ? audit.good : audit.bad).push_back(row.id<StoreRow>(5));
 }
 
 std::vector<ChunkAudit> auditRows(Session& session, const std::string& sql, std::initializer_list<Value> values) {
@@ -189,9 +186,9 @@ void Chunks::replicaDoubtful(ChunkRow chunk, StoreRow store) {
     });
 }
 
-void Chunks::replicaRemoved(ChunkRow chunk, StoreRow store) {
+void Chunks::forgetBad(ChunkRow chunk, StoreRow store) {
     database_.write([&](Session& session) {
-        session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store});
+        session.execute("DELETE FROM replicas WHERE chunk_id = $1 AND store_id = $2 AND state = 'bad'", {chunk, store});
     });
 }
 
@@ -301,7 +298,8 @@ void Chunks::scrubbed(StoreRow store, std::span<const ChunkRow> good) {
 
 std::optional<Timestamp> Chunks::oldestVerified() {
     static const std::string sql =
-        "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id) AS oldest"
+        "SELECT MIN(oldest) FROM (SELECT (SELECT MIN(r.verified_at) FROM replicas r WHERE r.store_id = s.id"
+        " AND r.state = 'good') AS oldest"
         " FROM stores s WHERE s.state IN " +
         std::string(liveStates) + ") each_store";
     std::optional<Timestamp> oldest;

@@ -29,9 +29,9 @@ struct ChunkAudit {
     std::int64_t size;
     Generation generation;
     Timestamp createdAt;
-    std::vector<StoreRow> good;    // present, on live stores
-    std::vector<StoreRow> bad;     // known bad or lost there, or there may be one that does not count
-    std::vector<StoreRow> others;  // present, on stores that are not live now
+    // On live stores:
+    std::vector<StoreRow> good;  // present
+    std::vector<StoreRow> bad;   // known bad or lost there, or there may be one that does not count
 };
 
 // A window of a sweep over all chunks.
@@ -99,7 +99,8 @@ class Chunks {
     // There may be a copy that does not count: kept as a bad one, for repair or collection to look at. What is known of
     // a copy there stays as it is.
     void replicaDoubtful(ChunkRow chunk, StoreRow store);
-    void replicaRemoved(ChunkRow chunk, StoreRow store);
+    // Nothing happens when it counts as good meanwhile.
+    void forgetBad(ChunkRow chunk, StoreRow store);
     // nullopt: no chunk has this hash.
     [[nodiscard]] std::optional<ChunkRow> find(const ChunkId& id);
     [[nodiscard]] std::optional<ChunkAudit> audit(ChunkRow chunk);
@@ -115,6 +116,7 @@ class Chunks {
     [[nodiscard]] UnderReplicated underReplicatedAfter(ChunkRow after, int limit);
     [[nodiscard]] std::vector<ReplicaToScrub> dueForScrub(StoreRow store, Timestamp verifiedBefore, int limit);
     void scrubbed(StoreRow store, std::span<const ChunkRow> good);
+    // Of the good copies on live stores.
     [[nodiscard]] std::optional<Timestamp> oldestVerified();
 
     // Collection. Of the next limit chunks, those without a content and a pin that were made before createdBefore. Not

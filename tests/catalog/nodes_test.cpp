@@ -345,7 +345,7 @@ TEST_P(NodesTest, ADrainSaysHowFarItIsAndEnds) {
     for (const ChunkRow row : rows()) {
         nodes.drained(stores[3]);
         EXPECT_EQ(stateOf("n"), StoreState::draining);
-        chunks.replicaRemoved(row, stores[3]);
+        forget(row, stores[3]);
     }
     nodes.drained(stores[3]);
     EXPECT_EQ(stateOf("n"), StoreState::drained);

@@ -86,6 +86,12 @@ class VaultTest : public CatalogTest {
         return std::move(uploads.commitFiles(user.id, intake, stored, {&file, 1}).front());
     }
 
+    // As if there had never been a copy on store.
+    void forget(ChunkRow chunk, StoreRow store) {
+        chunks.replicaBad(chunk, store);
+        chunks.forgetBad(chunk, store);
+    }
+
     TreeLimits treeLimits{.maxDepth = 10, .maxEntriesAtOnce = 1000, .versionsKeep = 3};
     UploadLimits uploadLimits{.chunkSize = chunkSize, .maxOpenPerOwner = 5};
     Accounts accounts{database(), clock()};

@@ -38,7 +38,7 @@ class FileContentTest : public catalog::VaultTest {
     }
     void dropSecondFrom(std::size_t store) {
         (void)fakes_[store]->remove(ChunkId::of(second_), 1);
-        chunks.replicaRemoved(secondRow(), stores[store]);
+        forget(secondRow(), stores[store]);
     }
     [[nodiscard]] catalog::ChunkRow secondRow() {
         return static_cast<catalog::ChunkRow>(*number("SELECT MAX(chunk_id) FROM content_chunks"));

@@ -46,6 +46,7 @@ class Altered final : public MaintainedStore {
 
     // Called before the call reaches the store; what they throw is its answer.
     std::function<void()> onPut, onGet, onRemove, onPurge;
+    std::function<void(const ChunkId&)> onCheck;
     std::size_t pageAtMost = maxKeptPage;
 
     void put(const Chunk& chunk, Generation generation) override {
@@ -66,7 +67,10 @@ class Altered final : public MaintainedStore {
         happen(onRemove);
         return store_->removeOrphan(listed);
     }
-    CopyState check(const ChunkId& id, std::uint64_t size) override { return store_->check(id, size); }
+    CopyState check(const ChunkId& id, std::uint64_t size) override {
+        if (onCheck) onCheck(id);
+        return store_->check(id, size);
+    }
     bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
     KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
                   std::size_t limit) override {
@@ -239,7 +243,7 @@ TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
     (void)keep(alice, "f", "hello");
     live[1].acceptsNewChunks = false;
     std::filesystem::remove(copyOf("hello", 1));
-    chunks.replicaRemoved(rowOf("hello"), stores[1]);
+    forget(rowOf("hello"), stores[1]);
     const SweepReport report = sweeps.underReplicated();
     EXPECT_EQ(report.changed, 0) << "it would change nothing";
     EXPECT_NE(report.note.find("no storage node is left"), std::string::npos) << report.note;
@@ -260,6 +264,34 @@ TEST_P(SweepsTest, RepairNothingWhereThereIsNoRoomButKeepWhatIsThere) {
     live[1].acceptsNewChunks = true;
     EXPECT_EQ(sweeps.underReplicated().changed, 1);
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+}
+
+TEST_P(SweepsTest, ForgetABadCopyWhenNothingCanTakeItsPlaceInsteadOfAskingForItAgainAndAgain) {
+    const auto alice = makeUser("alice");
+    for (const char* text : {"lost", "flipped", "silent"}) {
+        (void)keep(alice, text, text);
+        chunks.replicaBad(rowOf(text), stores[1]);
+    }
+    std::filesystem::remove(copyOf("lost", 1));
+    flip("flipped", 1);
+    live[1].acceptsNewChunks = false;
+    auto silent = std::make_shared<Altered>(live[1].store);
+    silent->onCheck = [&](const ChunkId& id) {
+        if (id == ChunkId::of(std::string_view("silent"))) throw Error(ErrorCode::unavailable, "refused");
+    };
+    live[1].store = silent;
+    EXPECT_EQ(sweeps.underReplicated().changed, 3);
+    EXPECT_THAT(work(), testing::Each(RepairOutcome::noTarget));
+    EXPECT_FALSE(std::filesystem::exists(copyOf("flipped", 1))) << "it is in the store's trash";
+
+    const SweepReport report = sweeps.underReplicated();
+    EXPECT_EQ(report.changed, 1) << "the one that may be whole";
+    EXPECT_NE(report.note.find("no storage node is left"), std::string::npos) << report.note;
+    silent->onCheck = nullptr;
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    live[1].acceptsNewChunks = true;
+    EXPECT_EQ(sweeps.underReplicated().changed, 2);
+    EXPECT_THAT(work(), testing::Each(RepairOutcome::repaired));
 }
 
 TEST_P(SweepsTest, TakeAStoreThatIsFullAfterAllForOneWithoutRoom) {
@@ -495,7 +527,7 @@ TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
     const auto row = chunks.auditAfter(ChunkRow{0}, 1)[0].row;
-    chunks.replicaRemoved(row, stores[1]);
+    forget(row, stores[1]);
     age("hello", 1);
     EXPECT_EQ(sweeps.orphans().changed, 0);
     EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
@@ -508,7 +540,7 @@ TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
     const ChunkRow row = rowOf("hello");
     // It was removed and uploaded again meanwhile; the removal at generation 2 may still be on its way to the store.
     for (const std::size_t other : {0u, 2u}) live[other].store->put(chunkOf("hello"), 3);
-    chunks.replicaRemoved(row, stores[1]);
+    forget(row, stores[1]);
     database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 3"); });
     ageAll();
     EXPECT_EQ(sweeps.orphans().changed, 0);
@@ -519,10 +551,10 @@ TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
 
     // Also when it is the only copy that there is.
     for (const std::size_t lost : {0u, 1u}) {
-        chunks.replicaRemoved(row, stores[lost]);
+        forget(row, stores[lost]);
         ASSERT_TRUE(live[lost].store->remove(ChunkId::of(std::string_view("hello")), 3));
     }
-    chunks.replicaRemoved(row, stores[2]);
+    forget(row, stores[2]);
     database().write([](catalog::Session& session) { session.execute("UPDATE chunks SET generation = 5"); });
     ageAll();
     EXPECT_EQ(sweeps.orphans().changed, 0);
@@ -593,6 +625,21 @@ TEST_P(FourStoresTest, DrainAStoreByCopyingBeforeDeleting) {
     EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::drained);
 }
 
+TEST_P(FourStoresTest, DrainAStoreOfItsBadCopiesByRepairs) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "bad here", {0, 1, 2});
+    live[3].store->put(chunkOf("bad here"), 1);
+    chunks.replicaGood(rowOf("bad here"), stores[3], 1);
+    chunks.replicaBad(rowOf("bad here"), stores[0]);
+    flip("bad here", 0);
+    catalogOf.nodes.drain(stores[0]);
+    live[0].acceptsNewChunks = live[0].stays = false;
+    EXPECT_EQ(sweeps.drain().changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_EQ(sweeps.drain().changed, 0);
+    EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::drained);
+}
+
 TEST_P(FourStoresTest, DrainInBoundedPassesAndPostNothingWhereNobodyTakesTheCopies) {
     const auto alice = makeUser("alice");
     for (const char* text : {"one", "two", "three"}) keepOn(alice, text, {0, 1, 2});
@@ -607,6 +654,17 @@ TEST_P(FourStoresTest, DrainInBoundedPassesAndPostNothingWhereNobodyTakesTheCopi
     EXPECT_EQ(catalogOf.nodes.find("a")->state, catalog::StoreState::draining);
     live[3].acceptsNewChunks = true;
     EXPECT_EQ(sweeps.drain().changed, 3);
+}
+
+TEST_P(FourStoresTest, SetADamagedCopyAsideAlsoWhenItIsOneTooMany) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "four", {0, 1, 2, 3});
+    flip("four", 1);
+    time.advance(16 * dayUs);
+    EXPECT_EQ(sweeps.scrub().changed, 1);
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_FALSE(std::filesystem::exists(copyOf("four", 1)));
+    EXPECT_THAT(holders("four"), ElementsAre(0, 2, 3));
 }
 
 TEST_P(FourStoresTest, TakeAwayACopyTooManyOnlyWhenTheOthersAreGood) {

@@ -32,9 +32,12 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     const bool lacks = lacksCopies(count, replicationFactor_);
     if (!lacks && audit->bad.empty()) return RepairOutcome::nothingToDo;
     // Put anew like a missing one, which costs no room: durable, and at a generation that no removal on its way takes.
-    std::vector<const LiveStore*> targets = wholeAmongBad(*audit, stores);
+    auto [targets, lost] = askForBad(*audit, stores);
     const std::size_t whole = targets.size();
-    if (lacks && whole == 0 && !hasTarget(audit->id, audit->good, stores)) return RepairOutcome::noTarget;
+    if (lacks && whole == 0 && !hasTarget(audit->id, audit->good, stores)) {
+        for (const LiveStore* store : lost) chunks_.forgetBad(row, store->row);
+        return RepairOutcome::noTarget;
+    }
     repairs_.take(audit->size);
     const auto source = readGood(*audit, stores, targets);
     if (!source) return RepairOutcome::noSource;
@@ -65,7 +68,7 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
         return RepairOutcome::noTarget;
     }
     // What is still bad is surplus now: its good copies lie elsewhere.
-    for (const catalog::StoreRow store : audit->bad) chunks_.replicaRemoved(row, store);
+    for (const catalog::StoreRow store : audit->bad) chunks_.forgetBad(row, store);
     return RepairOutcome::repaired;
 }
 
@@ -142,19 +145,21 @@ bool ChunkRepair::verify(catalog::ChunkRow row) {
     return allGood;
 }
 
-std::vector<const LiveStore*> ChunkRepair::wholeAmongBad(const catalog::ChunkAudit& audit,
-                                                         const std::vector<LiveStore>& stores) {
-    std::vector<const LiveStore*> whole;
+ChunkRepair::AskedForBad ChunkRepair::askForBad(const catalog::ChunkAudit& audit,
+                                                const std::vector<LiveStore>& stores) {
+    AskedForBad asked;
     for (const catalog::StoreRow row : audit.bad) {
         const LiveStore* const store = storeOf(stores, row);
         if (store == nullptr || !store->answers) continue;
         try {
-            if (store->store->check(audit.id, static_cast<std::uint64_t>(audit.size)) == CopyState::good)
-                whole.push_back(store);
+            const CopyState state = store->store->check(audit.id, static_cast<std::uint64_t>(audit.size));
+            // Its row may be forgotten, and a file without a row stays for GC_AGE.
+            if (state == CopyState::bad) (void)store->store->moveAside(audit.id);
+            (state == CopyState::good ? asked.whole : asked.lost).push_back(store);
         } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a later repair asks again
         }
     }
-    return whole;
+    return asked;
 }
 
 std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,

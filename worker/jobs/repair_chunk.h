@@ -27,7 +27,8 @@ class ChunkRepair {
     // For each missing copy: reads one verified from a good store, puts it on the next store by placement, records it.
     // A source that its store finds bad is recorded and set aside; one that was recorded as bad and is whole counts
     // again, and is a source too. Copies on a store that is being drained are sources, but
-    // not among those that are wanted.
+    // not among those that are wanted. Where no store could take a missing copy, one that its store found bad is
+    // forgotten, so that it is not asked for again.
     RepairOutcome repair(catalog::ChunkRow chunk);
 
     // Puts copies where placement wants them today, then trims. True when a copy was made.
@@ -41,9 +42,12 @@ class ChunkRepair {
     bool verify(catalog::ChunkRow chunk);
 
   private:
-    // Of the copies recorded as bad, those that their stores find whole.
-    [[nodiscard]] static std::vector<const LiveStore*> wholeAmongBad(const catalog::ChunkAudit& audit,
-                                                                     const std::vector<LiveStore>& stores);
+    // Of the copies recorded as bad, those that their stores find whole, and those that they find bad or missing. A
+    // damaged file is set aside.
+    struct AskedForBad {
+        std::vector<const LiveStore*> whole, lost;
+    };
+    [[nodiscard]] static AskedForBad askForBad(const catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores);
     // From a good copy, else from one of lastResort.
     [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                                 const std::vector<const LiveStore*>& lastResort);

@@ -183,7 +183,9 @@ SweepReport Sweeps::drain() {
                 ++report.examined;
                 const bool lacks = countCopies(chunk.good, stores).wanted < wanted;
                 if (lacks && cannotBeHelped(chunk, stores, report)) continue;
-                queue_.post({lacks ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
+                // Only good copies are trimmed.
+                const bool bad = std::ranges::find(chunk.bad, store.row) != chunk.bad.end();
+                queue_.post({lacks || bad ? JobKind::repairChunk : JobKind::trimChunk, catalog::valueOf(chunk.row)});
                 ++report.changed;
             }
             const bool atEnd = chunks.size() < rowsAtOnce;
