@@ -25,6 +25,7 @@
 #include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
 #include "common/process/version.h"
+#include "common/wire/node_report.h"
 #include "database/catalog/clock_check.h"
 #include "database/catalog/export.h"
 #include "server/api/routes.h"
@@ -230,17 +231,19 @@ int run(const process::Config& config) {
     std::optional<ClusterParts> clusterParts;
     if (cluster) {
         verifier.emplace(wire::ClusterKey(settings.clusterSecret), std::string(wire::apiTarget), clock);
-        door.emplace(*verifier, [&](wire::Refusal refusal) {
+        const auto countRefused = [&](std::string_view reason) {
             metrics
                 .counter("chunkvault_internal_unauthorized_total",
-                         "Requests for the cluster's programs that were refused",
-                         {{"reason", std::string(wire::textOf(refusal))}})
+                         "Requests for the cluster's programs that were refused", {{"reason", std::string(reason)}})
                 .Increment();
-        });
+        };
+        door.emplace(*verifier, [countRefused](wire::Refusal refusal) { countRefused(wire::textOf(refusal)); });
         clusterParts.emplace(
-            ClusterParts{*door, [&](const std::string& nodeId, const std::string& url, const std::string& storeId) {
+            ClusterParts{*door,
+                         [&](const std::string& nodeId, const std::string& url, const std::string& storeId) {
                              requireReachable(*nodeClient(nodeId, url), url, nodeId, storeId);
-                         }});
+                         },
+                         [countRefused] { countRefused(wire::outdatedReport); }});
     }
 
     Services services{

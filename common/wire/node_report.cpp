@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t maxBeatMs = 3'600'000;
+// A node goes on above what it is told, and must never come to the end.
+constexpr std::int64_t maxToldNumber = unbounded / 2;
 constexpr std::size_t maxNodeIdBytes = 64;
 constexpr std::size_t maxTextBytes = 1024;
 
@@ -40,13 +42,16 @@ std::string encode(const NodeReport& report) {
                  {"free", report.freeBytes},
                  {"mounted", report.mounted},
                  {"catalog_seq", report.catalogSeq},
-                 {"problem", report.problem}});
+                 {"problem", report.problem},
+                 {"stopping", report.stopping},
+                 {"number", report.number}});
 }
 
 std::string encode(const NodeReportAnswer& answer) {
     return dump({{"vault_id", answer.vaultId},
                  {"state", answer.state},
                  {"catalog_seq", answer.catalogSeq},
+                 {"number", answer.number},
                  {"beat_ms", answer.beat.count()},
                  {"time", toRfc3339(answer.time)}});
 }
@@ -65,7 +70,9 @@ NodeReport parseNodeReport(std::string_view json) {
                       .freeBytes = reader.integer("free", 0, unbounded),
                       .mounted = reader.boolean("mounted", false),
                       .catalogSeq = reader.integer("catalog_seq", 0, unbounded),
-                      .problem = reader.string("problem")};
+                      .problem = reader.string("problem"),
+                      .stopping = reader.boolean("stopping", false),
+                      .number = reader.integer("number", 1, unbounded)};
     if (report.storeId.has_value() != report.vaultId.has_value())
         throw Error(ErrorCode::invalidValue, "store_id and vault_id go together: give both or none.");
     return report;
@@ -77,6 +84,7 @@ NodeReportAnswer parseNodeReportAnswer(std::string_view json) {
     return {.vaultId = reader.string("vault_id", maxNodeIdBytes),
             .state = reader.string("state", maxTextBytes),
             .catalogSeq = reader.integer("catalog_seq", 0, unbounded),
+            .number = reader.maybeInteger("number", 0, maxToldNumber).value_or(0),
             .beat = std::chrono::milliseconds(reader.maybeInteger("beat_ms", 0, maxBeatMs).value_or(0)),
             .time = reader.maybeTime("time").value_or(0)};
 }

@@ -14,6 +14,8 @@ namespace chunkvault::wire {
 
 inline constexpr std::string_view nodeReportPath = "/internal/nodes";
 inline constexpr std::size_t maxNodeReportBytes = 16 << 10;
+// The state in the answer to a report that changed nothing, because its number is not above that of one before.
+inline constexpr std::string_view outdatedReport = "outdated";
 
 // NODE_ID: 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit.
 class NodeId {
@@ -39,12 +41,15 @@ struct NodeReport {
     bool mounted = false;            // the folder is a mount point of its own
     std::int64_t catalogSeq = 0;     // the highest that the store was told
     std::string problem;             // empty, or why the store cannot be used now
+    bool stopping = false;           // the process ends in order: its last report
+    std::int64_t number = 0;         // above that of the node's last report, so that nobody can send one again
 };
 
 struct NodeReportAnswer {
     std::string vaultId;  // of the API server's catalog
     std::string state;    // what the catalog makes of the node: "joining", "up" and so on
     std::int64_t catalogSeq = 0;
+    std::int64_t number = 0;            // with the state outdatedReport: that of the node's last report
     std::chrono::milliseconds beat{0};  // how often the API server wants to hear; 0: it does not say
     Timestamp time = 0;                 // the API server's clock
 };

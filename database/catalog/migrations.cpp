@@ -8,6 +8,7 @@
 #include "database/migrations/0002_cluster.h"
 #include "database/migrations/0003_stamp.h"
 #include "database/migrations/0004_requests.h"
+#include "database/migrations/0006_reports.h"
 
 namespace chunkvault::catalog {
 
@@ -18,6 +19,7 @@ constexpr std::array all = {
     Migration{2, "cluster", migration0002},
     Migration{3, "stamp", migration0003},
     Migration{4, "requests", migration0004},
+    Migration{5, "reports", migration0006},
 };
 
 struct Placeholder {

@@ -81,6 +81,10 @@ NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
         const Timestamp now = databaseNow(session);
         requireVault(session, now);
         const RecordedReport recorded = recordReport(session, report, now, times);
+        if (recorded.outdatedBy) {
+            verdict = {recorded.row, recorded.state, 0, false, recorded.outdatedBy};
+            return;
+        }
         // Last: all reports wait for each other here.
         std::int64_t seq = 0;
         session.query("UPDATE vault SET seq = seq + 1 WHERE one = 1 RETURNING seq", {},
@@ -95,14 +99,15 @@ NodeVerdict Nodes::report(const NodeReport& report, const NodeTimes& times) {
             session.execute("UPDATE vault SET seq = $1 WHERE one = 1", {seq});
             hold(session, why, now);
         }
-        verdict = {recorded.row, recorded.state, seq, recorded.mustBeReached};
+        verdict = {recorded.row, recorded.state, seq, recorded.mustBeReached, std::nullopt};
     });
     return verdict;
 }
 
-void Nodes::requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times) {
-    database_.write(
-        [&](Session& session) { catalog::requireMayFormat(session, nodeId, mounted, databaseNow(session), times); });
+void Nodes::requireMayFormat(std::string_view nodeId, std::string_view url, bool mounted, const NodeTimes& times) {
+    database_.write([&](Session& session) {
+        catalog::requireMayFormat(session, nodeId, url, mounted, databaseNow(session), times);
+    });
 }
 
 void Nodes::reached(StoreRow store) {

@@ -24,6 +24,8 @@ struct NodeReport {
     bool mounted;             // the folder is a mount point of its own
     std::int64_t catalogSeq;  // the highest that this store has seen
     std::string problem;      // empty, or why the store cannot be used now
+    bool stopping = false;    // the process ends in order, and says so
+    std::int64_t number = 0;  // above that of the node's report before; 0: of this process, which nobody else can send
 };
 
 // What the catalog makes of a report.
@@ -32,6 +34,8 @@ struct NodeVerdict {
     StoreState state;
     std::int64_t catalogSeq;  // for the store to remember
     bool mustBeReached;       // it is joining, or came back, or its URL is new: reach it, then call reached
+    // Set when the report was recorded before, or came too late: it changed nothing. The number of the last one.
+    std::optional<std::int64_t> outdatedBy;
 };
 
 struct NodeTimes {
@@ -83,11 +87,11 @@ class Nodes {
     // catalog's seq, and holds collection when the store has seen a higher one.
     // Throws conflict when the node was removed; when it was a mount point before, its storeId is another now and it is
     // none any more (its disk is not mounted); when another store still reports under this nodeId, which it does until
-    // it has a problem or was silent for downAfterUs; and when storeId belongs to another node. The row stays as it
-    // was.
+    // it said that it stops, or has a problem and the report comes from the same url, or was silent for downAfterUs;
+    // and when storeId belongs to another node. The row stays as it was.
     NodeVerdict report(const NodeReport& report, const NodeTimes& times = {});
     // What report would say of a node that has no marker yet: may it format its folder? Throws conflict as report does.
-    void requireMayFormat(std::string_view nodeId, bool mounted, const NodeTimes& times = {});
+    void requireMayFormat(std::string_view nodeId, std::string_view url, bool mounted, const NodeTimes& times = {});
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
     // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.

@@ -18,12 +18,14 @@ struct Known {
     StoreState settled;  // its state when all is well
     Timestamp lastSeenAt;
     bool usable;  // it had no problem then
+    bool stopped;
+    std::int64_t reportNumber;
 };
 
 std::optional<Known> lockKnown(Session& session, std::string_view nodeId) {
     static const std::string sqlite =
                                  "SELECT id, uuid, endpoint, state, mounted, reached, drain, drained_at,"
-                                 " last_seen_at, problem FROM stores"
+                                 " last_seen_at, problem, stopped, report_number FROM stores"
                                  " WHERE node_id = $1",
                              postgres = sqlite + " FOR UPDATE";
     std::optional<Known> known;
@@ -37,14 +39,16 @@ std::optional<Known> lockKnown(Session& session, std::string_view nodeId) {
                       row.truth(5),
                       row.truth(6) ? drained : StoreState::up,
                       row.integer(8),
-                      row.text(9).empty()};
+                      row.text(9).empty(),
+                      row.truth(10),
+                      row.integer(11)};
     });
     return known;
 }
 
-// sameStore: what stands in the folder is the store that the row knows.
-void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, bool mounted, Timestamp now,
-                   const NodeTimes& times) {
+// sameStore: what stands in the folder is the store that the row knows. url: of the node that asks.
+void requireUsable(const Known& known, std::string_view nodeId, std::string_view url, bool sameStore, bool mounted,
+                   Timestamp now, const NodeTimes& times) {
     const std::string name = "The storage node \"" + std::string(nodeId) + '"';
     if (known.state == StoreState::removed)
         throw Error(ErrorCode::conflict, name +
@@ -52,8 +56,11 @@ void requireUsable(const Known& known, std::string_view nodeId, bool sameStore, 
                                              "NODE_ID and an empty folder.");
     if (!sameStore && known.mounted && !mounted)
         throw Error(ErrorCode::conflict, name + " kept its chunks on a mounted disk, and its disk is not mounted.");
-    // Folders of a server of its own have that one process.
-    if (!sameStore && !known.endpoint.empty() && known.usable && now - known.lastSeenAt <= times.downAfterUs)
+    // Folders of a server of its own have that one process. A problem may pass: only the process that has it may give
+    // the node another disk meanwhile.
+    const bool mayBeReplaced = known.endpoint.empty() || known.stopped || (!known.usable && known.endpoint == url) ||
+                               now - known.lastSeenAt > times.downAfterUs;
+    if (!sameStore && !mayBeReplaced)
         throw Error(
             ErrorCode::conflict,
             name + " at " + known.endpoint +
@@ -144,7 +151,9 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
     // The row for which it waited may have been left behind meanwhile, with another in its place.
     if (!known) known = lockKnown(session, report.nodeId);
     const bool sameStore = known && known->uuid == report.storeId;
-    if (known) requireUsable(*known, report.nodeId, sameStore, report.mounted, now, times);
+    if (known) requireUsable(*known, report.nodeId, report.url, sameStore, report.mounted, now, times);
+    if (known && report.number != 0 && report.number <= known->reportNumber)
+        return {known->row, known->state, false, known->reportNumber};
     session.query("SELECT node_id FROM stores WHERE uuid = $1 AND node_id <> $2", {report.storeId, report.nodeId},
                   [&](const Row& row) {
                       throw Error(ErrorCode::conflict, "The store " + report.storeId + " belongs to the node \"" +
@@ -154,28 +163,31 @@ RecordedReport recordReport(Session& session, const NodeReport& report, Timestam
         report.url.empty() || (sameStore && known->reached && known->endpoint == report.url &&
                                known->state != StoreState::joining && known->state != StoreState::down);
     const StoreState state = stateAfter(report, known, reached);
-    RecordedReport recorded{{}, state, !reached && report.problem.empty()};
+    RecordedReport recorded{{}, state, !reached && report.problem.empty(), std::nullopt};
     const bool replaced = known && !sameStore;
     if (replaced) leaveBehind(session, known->row);
     session.query(
         "INSERT INTO stores (node_id, uuid, zone, endpoint, state, capacity_bytes, free_bytes, last_seen_at, mounted,"
-        " problem, reached, state_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $8)"
+        " problem, reached, stopped, report_number, state_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+        " $12, $13, $8)"
         " ON CONFLICT (node_id) DO UPDATE SET uuid = excluded.uuid, zone = excluded.zone,"
         " endpoint = excluded.endpoint, state = excluded.state, capacity_bytes = excluded.capacity_bytes,"
         " free_bytes = excluded.free_bytes, problem = excluded.problem, reached = excluded.reached,"
+        " stopped = excluded.stopped, report_number = excluded.report_number,"
         " mounted = CASE WHEN excluded.problem = '' THEN excluded.mounted ELSE stores.mounted END,"
         " last_seen_at = CASE WHEN excluded.problem = '' THEN excluded.last_seen_at ELSE stores.last_seen_at END,"
         " state_since = CASE WHEN stores.state = excluded.state THEN stores.state_since ELSE excluded.state_since END"
         " RETURNING id",
         {report.nodeId, report.storeId, report.zone, report.url, textOf(state), report.capacityBytes, report.freeBytes,
-         now, report.mounted, report.problem, reached},
+         now, report.mounted, report.problem, reached, report.stopping, report.number},
         [&](const Row& row) { recorded.row = row.id<StoreRow>(0); });
     if (replaced) keepDrain(session, recorded.row, known->row);
     return recorded;
 }
 
-void requireMayFormat(Session& session, std::string_view nodeId, bool mounted, Timestamp now, const NodeTimes& times) {
-    if (const auto known = lockKnown(session, nodeId)) requireUsable(*known, nodeId, false, mounted, now, times);
+void requireMayFormat(Session& session, std::string_view nodeId, std::string_view url, bool mounted, Timestamp now,
+                      const NodeTimes& times) {
+    if (const auto known = lockKnown(session, nodeId)) requireUsable(*known, nodeId, url, false, mounted, now, times);
 }
 
 }  // namespace chunkvault::catalog

@@ -28,11 +28,13 @@ struct RecordedReport {
     StoreRow row;
     StoreState state;
     bool mustBeReached;
+    std::optional<std::int64_t> outdatedBy;  // as in NodeVerdict
 };
 // Puts a report into the row of its node; a folder of this process counts as reached. Throws conflict as Nodes::report
 // does.
 RecordedReport recordReport(Session& session, const NodeReport& report, Timestamp now, const NodeTimes& times);
 // Throws conflict as Nodes::requireMayFormat does.
-void requireMayFormat(Session& session, std::string_view nodeId, bool mounted, Timestamp now, const NodeTimes& times);
+void requireMayFormat(Session& session, std::string_view nodeId, std::string_view url, bool mounted, Timestamp now,
+                      const NodeTimes& times);
 
 }  // namespace chunkvault::catalog

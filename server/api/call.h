@@ -55,6 +55,7 @@ struct ClusterParts {
     // Asks the node at url, which says that it is nodeId with this store. Throws Error conflict when it cannot be
     // reached there or is another.
     std::function<void(const std::string& nodeId, const std::string& url, const std::string& storeId)> requireReachable;
+    std::function<void()> onOutdatedReport;  // counts one that was sent before
 };
 
 // Wired in main. All parts outlive the HTTP server and are thread-safe.

@@ -33,7 +33,8 @@ void nodeReport(Services& services, http::SignedCall& call) {
     answer.beat = services.settings.nodeBeat;
     answer.time = services.clock();
     if (!report.storeId) {
-        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.mounted, services.settings.nodeTimes);
+        services.catalog.nodes.requireMayFormat(report.nodeId.text(), report.url, report.mounted,
+                                                services.settings.nodeTimes);
         answer.state = "unformatted";
         return send(answer);
     }
@@ -50,8 +51,17 @@ void nodeReport(Services& services, http::SignedCall& call) {
                                                   .freeBytes = report.freeBytes,
                                                   .mounted = report.mounted,
                                                   .catalogSeq = report.catalogSeq,
-                                                  .problem = report.problem},
+                                                  .problem = report.problem,
+                                                  .stopping = report.stopping,
+                                                  .number = report.number},
                                                  services.settings.nodeTimes);
+    if (verdict.outdatedBy) {
+        // Sent again by somebody who read it on its way, or come late. The node itself goes on above the number.
+        services.cluster->onOutdatedReport();
+        answer.state = wire::outdatedReport;
+        answer.number = *verdict.outdatedBy;
+        return send(answer);
+    }
     answer.catalogSeq = verdict.catalogSeq;
     answer.state = stateName(verdict.state);
     if (verdict.mustBeReached && report.problem.empty()) {

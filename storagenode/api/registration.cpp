@@ -35,37 +35,52 @@ Error unavailable(const http::SignedClient& client, const std::string& what) {
 
 }  // namespace
 
-ApiServers::ApiServers(const std::vector<std::string>& urls, const wire::ClusterKey& key, const Clock& clock) {
+ApiServers::ApiServers(const std::vector<std::string>& urls, const wire::ClusterKey& key, const Clock& clock)
+    : clock_(clock) {
     for (const std::string& url : urls)
         clients_.push_back(std::make_unique<http::SignedClient>(http::ServerAddress::parse(url),
                                                                 std::string(wire::apiTarget), key, clock));
     if (clients_.empty()) throw Error(ErrorCode::invalidValue, "There is no API server to report to.");
 }
 
-wire::NodeReportAnswer ApiServers::report(const wire::NodeReport& report) {
-    const std::string json = wire::encode(report);
-    const std::string_view body = json;
+wire::NodeReportAnswer ApiServers::report(wire::NodeReport report) {
     std::string details;
     for (std::size_t tried = 0; tried < clients_.size(); ++tried, first_ = (first_ + 1) % clients_.size()) {
         http::SignedClient& client = *clients_[first_];
         try {
-            const http::ClientAnswer answer = client.ask({.method = http::Method::post,
-                                                          .target = wire::nodeReportPath,
-                                                          .headers = {{"Content-Type", "application/json"}},
-                                                          .body = {&body, 1},
-                                                          .timeouts = reportTimeouts},
-                                                         Sha256Digest::of(body));
-            if (answer.status == 200) return wire::parseNodeReportAnswer(answer.body);
-            const auto problem = wire::parseProblem(answer.body);
-            if (problem && problem->code() == ErrorCode::conflict) throw *problem;
-            throw unavailable(
-                client, problem ? problem->publicMessage() : "it answers with status " + std::to_string(answer.status));
+            wire::NodeReportAnswer answer = ask(client, report);
+            // The clock was set back since an earlier process of this node, or runs behind that of another machine.
+            if (answer.state == wire::outdatedReport && answer.number >= report.number) {
+                number_ = answer.number;
+                answer = ask(client, report);
+            }
+            if (answer.state != wire::outdatedReport) return answer;
+            throw unavailable(client,
+                              "it has a later report of this node; does another process have the same NODE_ID?");
         } catch (const Error& error) {
             if (error.code() == ErrorCode::conflict) throw;
             details += (details.empty() ? "" : "; ") + std::string(error.what());
         }
     }
     throw Error(ErrorCode::unavailable, "No API server answers.", details);
+}
+
+wire::NodeReportAnswer ApiServers::ask(http::SignedClient& client, wire::NodeReport& report) {
+    // By the clock, so that a process is above the one before it, which need not have written anything down.
+    report.number = number_ = std::max(number_ + 1, clock_());
+    const std::string json = wire::encode(report);
+    const std::string_view body = json;
+    const http::ClientAnswer answer = client.ask({.method = http::Method::post,
+                                                  .target = wire::nodeReportPath,
+                                                  .headers = {{"Content-Type", "application/json"}},
+                                                  .body = {&body, 1},
+                                                  .timeouts = reportTimeouts},
+                                                 Sha256Digest::of(body));
+    if (answer.status == 200) return wire::parseNodeReportAnswer(answer.body);
+    const auto problem = wire::parseProblem(answer.body);
+    if (problem && problem->code() == ErrorCode::conflict) throw *problem;
+    throw unavailable(client,
+                      problem ? problem->publicMessage() : "it answers with status " + std::to_string(answer.status));
 }
 
 Registration::Registration(RegistrationSettings settings, StoreSlot& slot, Report report, Clock clock, Tell tell)
@@ -101,7 +116,10 @@ milliseconds Registration::beat() noexcept try {
 }
 
 void Registration::sayStopped() noexcept try {
-    if (store_ != nullptr) (void)report_(reportOf("the node was stopped"));
+    if (store_ == nullptr) return;
+    wire::NodeReport report = reportOf("the node was stopped");
+    report.stopping = true;
+    (void)report_(report);
 } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it will be known by its silence
 }
 

@@ -25,12 +25,17 @@ class ApiServers {
     // Throws Error invalidValue for a URL that is none.
     ApiServers(const std::vector<std::string>& urls, const wire::ClusterKey& key, const Clock& clock);
 
-    // Throws conflict with the API server's reason, and unavailable when none of them answers as it should.
-    [[nodiscard]] wire::NodeReportAnswer report(const wire::NodeReport& report);
+    // Each attempt gets a number above all before it. Throws conflict with the API server's reason, and unavailable
+    // when none of them answers as it should.
+    [[nodiscard]] wire::NodeReportAnswer report(wire::NodeReport report);
 
   private:
+    [[nodiscard]] wire::NodeReportAnswer ask(http::SignedClient& client, wire::NodeReport& report);
+
     std::vector<std::unique_ptr<http::SignedClient>> clients_;
+    const Clock clock_;
     std::size_t first_ = 0;
+    std::int64_t number_ = 0;  // of the last attempt
 };
 
 struct RegistrationSettings {

@@ -207,20 +207,62 @@ TEST_P(NodesTest, TwoProcessesWithOneIdDoNotVoidEachOthersCopies) {
             EXPECT_EQ(error.code(), ErrorCode::conflict);
             EXPECT_THAT(error.publicMessage(), HasSubstr("still reports with another store"));
         }
-        EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false, times); }), ErrorCode::conflict);
+        EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", other.url, false, times); }), ErrorCode::conflict);
         EXPECT_EQ(nodes.find("n")->uuid, "store of n");
         EXPECT_EQ(nodes.find("n")->endpoint, "http://n:8001");
         EXPECT_EQ(nodes.find("n")->replicas, 1);
         pass(580 * minuteUs);  // suspect, and it may come back
     }
     EXPECT_EQ(stateOf("n"), StoreState::down);
-    nodes.requireMayFormat("n", false, times);
+    nodes.requireMayFormat("n", other.url, false, times);
     EXPECT_EQ(nodes.report(other, times).state, StoreState::joining) << "it fell silent";
     EXPECT_EQ(errorOf([&] { (void)nodes.report(reportOf("n"), times); }), ErrorCode::conflict);
     EXPECT_EQ(nodes.find("n")->uuid, "another store");
-    other.problem = "it was stopped";
+    other.problem = "its folder cannot be read";
     (void)nodes.report(other, times);
-    EXPECT_EQ(nodes.report(reportOf("n"), times).state, StoreState::joining) << "it said that it cannot be used";
+    EXPECT_EQ(errorOf([&] { (void)nodes.report(reportOf("n"), times); }), ErrorCode::conflict) << "that may pass";
+    nodes.requireMayFormat("n", other.url, false, times);
+    other.problem = "it was stopped";
+    other.stopping = true;
+    (void)nodes.report(other, times);
+    EXPECT_EQ(nodes.report(reportOf("n"), times).state, StoreState::joining) << "it said that it ends";
+    EXPECT_EQ(errorOf([&] { (void)nodes.report(other, times); }), ErrorCode::conflict);
+}
+
+TEST_P(NodesTest, AReportThatWasSentBeforeChangesNothing) {
+    NodeReport report = reportOf("n");
+    report.number = 1'000'000;
+    nodes.reached(nodes.report(report, times).row);
+    NodeReport goodbye = report;
+    goodbye.number = 2'000'000;
+    goodbye.problem = "it was stopped";
+    goodbye.stopping = true;
+    EXPECT_EQ(nodes.report(goodbye, times).outdatedBy, std::nullopt);
+    report.number = 3'000'000;
+    EXPECT_EQ(nodes.report(report, times).state, StoreState::up);
+    const auto seq = number("SELECT seq FROM vault");
+    for (const std::int64_t sent : {1'000'000, 2'000'000, 2'999'999, 3'000'000}) {
+        goodbye.number = sent;
+        EXPECT_EQ(nodes.report(goodbye, times).outdatedBy, 3'000'000) << sent;
+        EXPECT_EQ(stateOf("n"), StoreState::up);
+        EXPECT_EQ(nodes.find("n")->problem, "");
+    }
+    EXPECT_EQ(number("SELECT seq FROM vault"), seq);
+
+    // Also across a disk that was replaced.
+    report.number = 3'000'001;
+    report.problem = "its disk failed";
+    EXPECT_EQ(nodes.report(report, times).outdatedBy, std::nullopt);
+    const NodeReport old = report;
+    report.number = 3'000'002;
+    report.problem.clear();
+    report.storeId = "of the new disk";
+    nodes.reached(nodes.report(report, times).row);
+    NodeReport again = report;
+    again.number = 2;
+    EXPECT_EQ(nodes.report(again, times).outdatedBy, 3'000'002);
+    EXPECT_EQ(errorOf([&] { (void)nodes.report(old, times); }), ErrorCode::conflict);
+    EXPECT_EQ(stateOf("n"), StoreState::up);
 }
 
 TEST_P(NodesTest, AnEmptyDiskVoidsItsCopiesAtOnce) {
@@ -289,15 +331,15 @@ TEST_P(NodesTest, AnUnmountedDiskIsNotTakenForAnEmptyOne) {
     (void)put(makeUser("alice"), "f", "x");
     report.problem = "its folder has lost its vault.json";
     (void)nodes.report(report);
-    nodes.requireMayFormat("n", true);
-    nodes.requireMayFormat("new", false);
-    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);
+    nodes.requireMayFormat("n", "http://n:8001", true);
+    nodes.requireMayFormat("new", "http://new:8001", false);
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", "http://n:8001", false); }), ErrorCode::conflict);
 
     NodeReport pulledOut = report;
     pulledOut.mounted = false;
     pulledOut.problem = "the store folder has lost its vault.json";
     (void)nodes.report(pulledOut);
-    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict)
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", "http://n:8001", false); }), ErrorCode::conflict)
         << "what a node says whose disk was taken away while it ran";
 
     NodeReport bare = reportOf("n");
@@ -407,7 +449,7 @@ TEST_P(NodesTest, RemovingIsFinal) {
     EXPECT_EQ(stateOf("n"), StoreState::removed);
     EXPECT_EQ(nodes.find("n")->replicas, 0);
     EXPECT_EQ(errorOf([&] { (void)beat("n"); }), ErrorCode::conflict);
-    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", false); }), ErrorCode::conflict);
+    EXPECT_EQ(errorOf([&] { nodes.requireMayFormat("n", "http://n:8001", false); }), ErrorCode::conflict);
     nodes.reached(stores[3]);
     (void)nodes.age(times);
     EXPECT_EQ(stateOf("n"), StoreState::removed);

@@ -30,7 +30,9 @@ TEST(NodeReport, ComesOutAsItWentIn) {
                       .freeBytes = 900,
                       .mounted = true,
                       .catalogSeq = 77,
-                      .problem = "a \"bad\" disk"};
+                      .problem = "a \"bad\" disk",
+                      .stopping = true,
+                      .number = 99};
     const NodeReport read = parseNodeReport(encode(report));
     EXPECT_EQ(read.nodeId.text(), "node1");
     EXPECT_EQ(read.storeId, "store");
@@ -42,19 +44,25 @@ TEST(NodeReport, ComesOutAsItWentIn) {
     EXPECT_TRUE(read.mounted);
     EXPECT_EQ(read.catalogSeq, 77);
     EXPECT_EQ(read.problem, report.problem);
+    EXPECT_TRUE(read.stopping);
+    EXPECT_EQ(read.number, 99);
     report.storeId = report.vaultId = std::nullopt;
     EXPECT_EQ(parseNodeReport(encode(report)).storeId, std::nullopt);
     report.vaultId = "vault";
     EXPECT_THROW((void)parseNodeReport(encode(report)), Error);
+    report.storeId = "store";
+    report.number = 0;
+    EXPECT_THROW((void)parseNodeReport(encode(report)), Error) << "anybody could send it again";
     EXPECT_THROW((void)parseNodeReport(R"({"node_id": "../x"})"), Error);
 }
 
 TEST(NodeReport, IsAnsweredWithWhatTheCatalogSays) {
     const NodeReportAnswer answer = parseNodeReportAnswer(
-        encode(NodeReportAnswer{"vault", "up", 5, std::chrono::milliseconds(2000), 1'800'000'000'000'001}));
+        encode(NodeReportAnswer{"vault", "up", 5, 7, std::chrono::milliseconds(2000), 1'800'000'000'000'001}));
     EXPECT_EQ(answer.vaultId, "vault");
     EXPECT_EQ(answer.state, "up");
     EXPECT_EQ(answer.catalogSeq, 5);
+    EXPECT_EQ(answer.number, 7);
     EXPECT_EQ(answer.beat.count(), 2000);
     EXPECT_EQ(answer.time, 1'800'000'000'000'001);
     EXPECT_EQ(parseNodeReportAnswer(R"({"vault_id":"v","state":"up","catalog_seq":0,"new":1})").beat.count(), 0);

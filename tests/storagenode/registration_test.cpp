@@ -255,6 +255,7 @@ TEST_F(RegistrationTest, SaysThatItStops) {
     registration_->sayStopped();
     EXPECT_EQ(reports_.back().storeId, slot_.use()->identity().storeId);
     EXPECT_EQ(reports_.back().problem, "the node was stopped");
+    EXPECT_TRUE(reports_.back().stopping);
     refusal_ = Error(ErrorCode::unavailable, "No API server answers.");
     registration_->sayStopped();
     EXPECT_FALSE(told("registration_failed")) << "it will be known by its silence";
@@ -280,6 +281,8 @@ class ApiServersTest : public testing::Test {
 
         std::optional<Error> refusal;
         std::atomic<int> reports = 0;
+        std::atomic<std::int64_t> last = 0;  // the number of the last report
+        std::atomic<std::int64_t> told = 0;  // what the next one is told to go on above; 0: it is not
 
       private:
         wire::RequestVerifier verifier_;
@@ -289,9 +292,13 @@ class ApiServersTest : public testing::Test {
                   ++reports;
                   const auto report = wire::parseNodeReport(call.body(wire::maxNodeReportBytes));
                   if (refusal) throw *refusal;
+                  last = report.number;
+                  const std::int64_t number = told.exchange(0);
                   call.response.send(200, "application/json",
-                                     wire::encode(wire::NodeReportAnswer{.vaultId = "vault of " + report.nodeId.text(),
-                                                                         .state = "joining"}));
+                                     wire::encode(wire::NodeReportAnswer{
+                                         .vaultId = "vault of " + report.nodeId.text(),
+                                         .state = number == 0 ? "joining" : std::string(wire::outdatedReport),
+                                         .number = number}));
               })}}};
         http::Server server_{router_, {.port = 0}, nullptr};
     };
@@ -336,6 +343,36 @@ TEST_F(ApiServersTest, SayWhyANodeIsRefused) {
         EXPECT_EQ(error.publicMessage(), "node1 was removed.");
     }
     EXPECT_EQ(two_.reports, 0);
+}
+
+TEST_F(ApiServersTest, AreSentNumbersThatOnlyGrowWhateverTheClockDoes) {
+    std::int64_t before = 0;
+    const auto grew = [&] { return std::exchange(before, one_.last.load()) < one_.last; };
+    std::optional<ApiServers> servers;
+    servers.emplace(std::vector{one_.url(), two_.url()}, key(), clock_.clock());
+    for (const std::int64_t passed : {0L, 0L, secondUs, -dayUs, 0L, dayUs}) {
+        clock_.advance(passed);
+        EXPECT_EQ(servers->report(report_).state, "joining");
+        EXPECT_TRUE(grew()) << passed;
+    }
+    servers.emplace(std::vector{one_.url(), two_.url()}, key(), clock_.clock());
+    clock_.advance(secondUs);
+    EXPECT_EQ(servers->report(report_).state, "joining");
+    EXPECT_TRUE(grew()) << "of the next process";
+
+    // The one before had a clock that was ahead.
+    const int reports = one_.reports;
+    one_.told = before = clock_.now() + 300 * dayUs;
+    EXPECT_EQ(servers->report(report_).state, "joining");
+    EXPECT_TRUE(grew());
+    EXPECT_EQ(one_.reports, reports + 2) << "at once";
+    EXPECT_EQ(servers->report(report_).state, "joining");
+    EXPECT_TRUE(grew());
+    EXPECT_EQ(two_.reports, 0);
+
+    one_.told = 1;
+    EXPECT_EQ(servers->report(report_).state, "joining");
+    EXPECT_EQ(two_.reports, 1) << "what it is told makes no sense";
 }
 
 TEST_F(ApiServersTest, CorrectTheClockOfANode) {

@@ -769,7 +769,7 @@ def test_unsigned_stale_and_altered_reports_of_nodes_are_refused_counted_and_cha
 
     report = {"node_id": "node-1", "store_id": "11111111-1111-4111-8111-111111111111", "vault_id": "x", "zone": "z",
               "url": "http://127.0.0.1:1", "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 1 << 60,
-              "problem": ""}
+              "problem": "", "number": 1}
     body, path, key = json.dumps(report).encode(), "/internal/nodes", cluster_key(cluster.secret)
 
     def good(**change):
@@ -804,10 +804,45 @@ def test_unsigned_stale_and_altered_reports_of_nodes_are_refused_counted_and_cha
     cluster.await_health("ok", *cluster.nodes)
 
 
+def test_a_report_that_is_sent_again_changes_nothing_also_by_way_of_another_server(cluster):
+    def await_itself():
+        def well():
+            now = cluster.node_states()["node-1"]
+            return now["state"] == "up" and not now["problem"] and now
+        return cluster.until(well, "a node that is up by its own reports")
+
+    node = await_itself()
+    marker = json.loads((cluster.nodes[0].store / "vault.json").read_text())
+    report = {"node_id": "node-1", "store_id": marker["store_id"], "vault_id": marker["vault_id"], "zone": node["zone"],
+              "url": node["url"], "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 0, "problem": "its last words",
+              "stopping": True, "number": int(time.time() * 1e6) + 3_600_000_000}
+    body, key = json.dumps(report).encode(), cluster_key(cluster.secret)
+
+    def send(server, authorization):
+        answer = requests.post(server.url + "/internal/nodes", data=body, timeout=10,
+                               headers={"Content-Type": "application/json", "Authorization": authorization})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    first, second = cluster.servers
+    once = signature("api", "POST", "/internal/nodes", body, key)
+    with under_load(cluster):
+        assert send(first, once)["state"] == "suspect"
+        # The node is behind that number by an hour, and learns of it.
+        await_itself()
+        counted = metric(second, "chunkvault_internal_unauthorized_total", reason="outdated")
+        for authorization in (once, signature("api", "POST", "/internal/nodes", body, key)):
+            answer = send(second, authorization)
+            assert answer["state"] == "outdated" and answer["number"] > report["number"]
+        assert metric(second, "chunkvault_internal_unauthorized_total", reason="outdated") >= counted + 2
+        assert cluster.node_states()["node-1"]["problem"] == ""
+    cluster.await_health("ok", *cluster.nodes)
+
+
 def test_a_report_with_an_address_that_is_none_is_refused_and_changes_nothing(cluster):
     vault = cluster.postgres.sql("SELECT vault_id FROM vault")
     report = {"node_id": "node-9", "store_id": "11111111-1111-4111-8111-111111111111", "vault_id": vault, "zone": "z",
-              "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 0, "problem": ""}
+              "capacity": 1, "free": 1, "mounted": False, "catalog_seq": 0, "problem": "", "number": 1}
     for url in ("", "nonsense", "https://node-9:8001", "http://node-9:0", "http://"):
         body = json.dumps(report | {"url": url}).encode()
         headers = {"Content-Type": "application/json",
