@@ -9,6 +9,7 @@
 #include "tests/storage/chunks.h"
 #include "tests/storagenode/test_node.h"
 #include "tests/support/fake_server.h"
+#include "tests/support/simulated_disk.h"
 
 namespace chunkvault::test {
 
@@ -54,6 +55,7 @@ class NodeClientTest : public testing::Test {
         return test::textOf(client.get(chunk.id(), chunk.size(), test::testBuffers().acquire(chunk.size())));
     }
 
+    test::SimulatedDisk disk_;
     TestNode node_;
     test::ManualClock clock_;  // of the client
     NodeClient client_{"node1", node_.url(), test::testKey(), {}, clock_.clock()};
@@ -131,6 +133,28 @@ TEST_F(NodeClientTest, IsUnavailableWhileTheNodeHasNoStore) {
     EXPECT_EQ(codeOf([&] { (void)client_.stats(); }), ErrorCode::unavailable);
     node_.slot.set(node_.store().disk(), {});
     EXPECT_EQ(read(client_, chunk), "later");
+}
+
+TEST_F(NodeClientTest, TakesACopyThatCannotBeReadToItsEndForABadOne) {
+    (void)DiskChunkStore::format(*disk_.mount(), "vault", "node1");
+    node_.slot.set(DiskChunkStore::open(disk_.mount(), "vault", 0), {});
+    const Chunk chunk = chunkOf(std::string(1 << 20, 'x'));
+    client_.put(chunk, 1);
+    const auto readWith = [&](int errnoValue, int failingRead) {
+        int reads = 0;
+        disk_.direct([=](test::DiskCall call, const std::string&) mutable -> test::Outcome {
+            if (call != test::DiskCall::read || ++reads != failingRead) return {};
+            return {test::Outcome::fails, errnoValue};
+        });
+        const ErrorCode code = codeOf([&] { (void)read(client_, chunk); }).value();
+        disk_.direct(nullptr);
+        return code;
+    };
+    for (const int failing : {1, 2, 4}) {
+        EXPECT_EQ(readWith(EIO, failing), ErrorCode::chunkCorrupt) << failing;
+        EXPECT_EQ(readWith(ENODEV, failing), ErrorCode::unavailable) << failing;
+        EXPECT_EQ(read(client_, chunk), test::textOf(chunk));
+    }
 }
 
 TEST_F(NodeClientTest, TakesNoPageOfAListThatIsOutOfOrderOrLeadsNowhere) {
