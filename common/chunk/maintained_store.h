@@ -31,6 +31,12 @@ struct FileTotals {
     std::uint64_t bytes = 0;
 };
 
+struct PurgedTrash {
+    FileTotals purged;
+    bool more = false;  // behind those that were looked at
+};
+inline constexpr std::size_t maxPurgedFiles = 1000;  // looked at in one call
+
 // Thread-safe; throws as ChunkStore.
 class MaintainedStore : public ChunkStore {
   public:
@@ -50,8 +56,10 @@ class MaintainedStore : public ChunkStore {
     [[nodiscard]] virtual KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs,
                                         const std::optional<ChunkId>& after, std::size_t limit) = 0;
 
-    // Deletes what came to the trash at least minAgeUs ago, for good. Gives what was deleted.
-    virtual FileTotals purgeTrash(std::int64_t minAgeUs) = 0;
+    // Deletes what came to the trash at least minAgeUs ago, for good, among the next limit files there (at most
+    // maxPurgedFiles). Goes on where the call before has stopped, whoever made it, and after the last from the
+    // beginning.
+    virtual PurgedTrash purgeTrash(std::int64_t minAgeUs, std::size_t limit) = 0;
 };
 
 }  // namespace chunkvault

@@ -51,6 +51,11 @@ std::int64_t integer(const http::Request& request, std::string_view name, std::i
 
 std::int64_t minAgeOf(const http::Request& request) { return integer(request, "min_age_us", 0, maxAgeUs); }
 
+std::size_t limitOf(const http::Request& request, std::size_t most) {
+    const auto limit = maybeInteger(request, "limit", 1, static_cast<std::int64_t>(most));
+    return limit ? static_cast<std::size_t>(*limit) : most;
+}
+
 Generation generationOf(const http::Request& request) { return integer(request, "generation", 0, unbounded); }
 
 std::uint64_t sizeOf(const http::Request& request) {
@@ -143,6 +148,9 @@ void getChunk(NodeServices& services, SignedCall& call) {
         writer.write(part);
         offset += part.size();
     }
+    if (!failure.empty())
+        throw Error(ErrorCode::chunkCorrupt, "Part of the content is damaged.",
+                    "the copy of chunk " + id.toHex() + " cannot be read: " + failure);
 }
 
 void headChunk(NodeServices& services, SignedCall& call) {
@@ -177,15 +185,15 @@ void listChunks(NodeServices& services, SignedCall& call) {
     const auto after = call.request.queryValue("after");
     const auto last = ChunkId::fromHex(after.value_or(""));
     if (after && !last) throw Error(ErrorCode::invalidValue, "after must be a chunk's id.");
-    const auto limit = static_cast<std::size_t>(
-        maybeInteger(call.request, "limit", 1, maxKeptPage).value_or(static_cast<std::int64_t>(maxKeptPage)));
-    const KeptPage page = services.slot.use()->list(prefix->array()[0], minAgeOf(call.request), last, limit);
+    const KeptPage page =
+        services.slot.use()->list(prefix->array()[0], minAgeOf(call.request), last, limitOf(call.request, maxKeptPage));
     sendJson(call.response, encode(page));
 }
 
 void purgeTrash(NodeServices& services, SignedCall& call) {
-    const FileTotals purged = services.slot.use()->purgeTrash(minAgeOf(call.request));
-    sendJson(call.response, {{"files", purged.files}, {"bytes", purged.bytes}});
+    const auto [purged, more] =
+        services.slot.use()->purgeTrash(minAgeOf(call.request), limitOf(call.request, maxPurgedFiles));
+    sendJson(call.response, {{"files", purged.files}, {"bytes", purged.bytes}, {"more", more}});
 }
 
 void stats(NodeServices& services, SignedCall& call) {

@@ -140,15 +140,17 @@ KeptPage NodeClient::list(std::uint8_t firstByte, std::int64_t minAgeUs, const s
     return page;
 }
 
-FileTotals NodeClient::purgeTrash(std::int64_t minAgeUs) {
-    const auto answer = ask(Method::post, "/trash/purge?min_age_us=" + std::to_string(minAgeUs), Pace::durable);
+PurgedTrash NodeClient::purgeTrash(std::int64_t minAgeUs, std::size_t limit) {
+    const auto answer =
+        ask(Method::post, "/trash/purge?min_age_us=" + std::to_string(minAgeUs) + "&limit=" + std::to_string(limit),
+            Pace::durable);
     return understand(answer, [](const std::string& json) {
         const wire::Json document = wire::parseJson(json);
         wire::ObjectReader reader(document);
         const auto number = [&](std::string_view field) {
             return static_cast<std::uint64_t>(reader.integer(field, 0, INT64_MAX));
         };
-        return FileTotals{number("files"), number("bytes")};
+        return PurgedTrash{{number("files"), number("bytes")}, reader.boolean("more", false)};
     });
 }
 

@@ -44,7 +44,7 @@ class NodeClient final : public MaintainedStore {
     bool moveAside(const ChunkId& id) override;
     [[nodiscard]] KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
                                 std::size_t limit) override;
-    FileTotals purgeTrash(std::int64_t minAgeUs) override;
+    PurgedTrash purgeTrash(std::int64_t minAgeUs, std::size_t limit) override;
 
     // Throws unavailable also while the node has no store.
     [[nodiscard]] NodeStats stats();

@@ -542,18 +542,31 @@ KeptPage DiskChunkStore::list(std::uint8_t firstByte, std::int64_t minAgeUs, con
     return page;
 }
 
-FileTotals DiskChunkStore::purgeTrash(std::int64_t minAgeUs) {
+PurgedTrash DiskChunkStore::purgeTrash(std::int64_t minAgeUs, std::size_t limit) {
     requireMarker();
     const Timestamp removedUntil = disk_->now() - minAgeUs;
-    FileTotals purged;
-    for (const std::string& name : disk_->list(trashFolder)) {
+    std::vector<std::string> names = disk_->list(trashFolder);
+    PurgedTrash result;
+    {
+        const std::lock_guard lock(purgeMutex_);
+        std::erase_if(names, [&](const std::string& name) { return name <= purgedTo_; });
+        result.more = names.size() > limit;
+        if (result.more) {
+            std::ranges::nth_element(names, names.begin() + static_cast<std::ptrdiff_t>(limit));
+            names.resize(limit);
+            purgedTo_ = *std::ranges::max_element(names);
+        } else {
+            purgedTo_.clear();
+        }
+    }
+    for (const std::string& name : names) {
         const std::string path = pathIn(trashFolder, name);
         const auto status = disk_->stat(path);
         if (!status || status->modifiedAt > removedUntil || !disk_->unlink(path)) continue;
-        ++purged.files;
-        purged.bytes += status->sizeBytes;
+        ++result.purged.files;
+        result.purged.bytes += status->sizeBytes;
     }
-    return purged;
+    return result;
 }
 
 FileTotals DiskChunkStore::count() {

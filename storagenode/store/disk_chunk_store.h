@@ -83,7 +83,7 @@ class DiskChunkStore final : public MaintainedStore {
     bool moveAside(const ChunkId& id) override;
     [[nodiscard]] KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
                                 std::size_t limit) override;
-    FileTotals purgeTrash(std::int64_t minAgeUs) override;
+    PurgedTrash purgeTrash(std::int64_t minAgeUs, std::size_t limit) override;
 
     // The copy as it lies on the disk, not verified: for who passes the bytes on to somebody who does. Throws
     // chunkMissing, and chunkCorrupt when it is not size bytes long.
@@ -165,6 +165,9 @@ class DiskChunkStore final : public MaintainedStore {
     std::mutex catalogSeqMutex_;
     std::int64_t writtenCatalogSeq_;                // 0: never
     std::optional<Timestamp> catalogSeqWrittenAt_;  // by this object
+
+    std::mutex purgeMutex_;
+    std::string purgedTo_;  // the last name in the trash that was looked at; empty: the next call begins anew
 
     std::mutex roomMutex_;
     std::uint64_t roomBytes_ = 0;  // above the reserve when last asked, less what was written since

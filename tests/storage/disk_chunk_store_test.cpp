@@ -267,7 +267,7 @@ TEST_F(DiskChunkStoreTest, IsNotWrittenToOnceTheMarkerIsGone) {
         EXPECT_EQ(codeOf([&] { store_->put(after, 1); }), ErrorCode::unavailable);
         EXPECT_EQ(codeOf([&] { (void)store_->remove(before.id(), 1); }), ErrorCode::unavailable);
         EXPECT_EQ(codeOf([&] { (void)store_->moveAside(before.id()); }), ErrorCode::unavailable);
-        EXPECT_EQ(codeOf([&] { (void)store_->purgeTrash(0); }), ErrorCode::unavailable);
+        EXPECT_EQ(codeOf([&] { (void)store_->purgeTrash(0, 1); }), ErrorCode::unavailable);
         EXPECT_EQ(read(before), "before");
     };
     std::filesystem::remove(folder_ / "vault.json");

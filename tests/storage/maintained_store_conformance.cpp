@@ -121,12 +121,37 @@ TEST_P(MaintainedStoreConformance, PurgesWhatHasBeenInTheTrashForLongEnough) {
     store_.put(chunk, 1);
     under_->age(chunk.id());
     EXPECT_TRUE(store_.remove(chunk.id(), 1));
-    EXPECT_EQ(store_.purgeTrash(minuteUs).files, 0u) << "it was put long ago, but removed just now";
-    const FileTotals purged = store_.purgeTrash(0);
+    EXPECT_EQ(store_.purgeTrash(minuteUs, 10).purged.files, 0u) << "it was put long ago, but removed just now";
+    const FileTotals purged = store_.purgeTrash(0, 10).purged;
     EXPECT_EQ(purged.files, 1u);
     EXPECT_EQ(purged.bytes, 7u);
     EXPECT_THAT(under_->trash(), IsEmpty());
-    EXPECT_EQ(store_.purgeTrash(0).files, 0u);
+    EXPECT_EQ(store_.purgeTrash(0, 10).purged.files, 0u);
+}
+
+TEST_P(MaintainedStoreConformance, PurgesNoMoreThanItIsToldAndGoesOnBehindIt) {
+    for (int i = 0; i < 7; ++i) {
+        const Chunk chunk = chunkOf("removed " + std::to_string(i));
+        store_.put(chunk, 1);
+        EXPECT_TRUE(store_.remove(chunk.id(), 1));
+    }
+    // What is too new to go does not keep the rest from its turn.
+    for (int round = 0; round < 2; ++round)
+        for (const bool more : {true, true, false}) {
+            const PurgedTrash kept = store_.purgeTrash(minuteUs, 3);
+            EXPECT_EQ(kept.purged.files, 0u);
+            EXPECT_EQ(kept.more, more);
+        }
+    EXPECT_TRUE(store_.purgeTrash(minuteUs, 3).more);
+    std::vector<std::uint64_t> files;
+    for (bool more = true; more;) {
+        const PurgedTrash purged = store_.purgeTrash(0, 2);
+        files.push_back(purged.purged.files);
+        more = purged.more;
+    }
+    EXPECT_THAT(files, testing::ElementsAre(2u, 2u)) << "behind the three before";
+    EXPECT_THAT(under_->trash(), testing::SizeIs(3));
+    EXPECT_EQ(store_.purgeTrash(0, 10).purged.files, 3u);
 }
 
 }  // namespace chunkvault::test

@@ -75,7 +75,7 @@ class Lab {
     }
     // Promises nothing about it any more.
     void forget(const Chunk& chunk) { promises_.erase(chunk.id()); }
-    void purge() { store->purgeTrash(0); }
+    void purge() { store->purgeTrash(0, maxPurgedFiles); }
 
     // The first promise that is not kept, after the power came back; empty when all are.
     std::string broken() {
@@ -437,7 +437,7 @@ TEST(FullDisk, RefusesWritesAndGoesOnReadingUntilThereIsRoomAgain) {
     EXPECT_TRUE(store->remove(put[0].id(), 1));
     EXPECT_TRUE(store->remove(put[1].id(), 1));
     disk.setTime(disk.time() + dayUs);
-    EXPECT_EQ(store->purgeTrash(dayUs).files, 2u);
+    EXPECT_EQ(store->purgeTrash(dayUs, maxPurgedFiles).purged.files, 2u);
     store->put(chunkOf(std::string(3000, 'Z')), 1);
 }
 

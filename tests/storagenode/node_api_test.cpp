@@ -145,6 +145,8 @@ TEST_F(NodeApiTest, RefusesWhatIsNoIdBeforeItTouchesAPath) {
                                            {Method::get, "/chunks?prefix=7f&min_age_us=-1", 422},
                                            {Method::post, "/trash/purge?min_age_us=-1", 422},
                                            {Method::post, "/trash/purge", 422},
+                                           {Method::post, "/trash/purge?min_age_us=0&limit=0", 422},
+                                           {Method::post, "/trash/purge?min_age_us=0&limit=1001", 422},
                                            {Method::get, "/chunks?prefix=7f&min_age_us=1&after=../x", 422},
                                            {Method::get, "/chunks?prefix=7f&min_age_us=1&limit=5001", 422},
                                            {Method::put, target_ + "?generation=0", 422},

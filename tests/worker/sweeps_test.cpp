@@ -76,9 +76,9 @@ class Altered final : public MaintainedStore {
                   std::size_t limit) override {
         return store_->list(firstByte, minAgeUs, after, std::min(limit, pageAtMost));
     }
-    FileTotals purgeTrash(std::int64_t minAgeUs) override {
+    PurgedTrash purgeTrash(std::int64_t minAgeUs, std::size_t limit) override {
         happen(onPurge);
-        return store_->purgeTrash(minAgeUs);
+        return store_->purgeTrash(minAgeUs, std::min(limit, pageAtMost));
     }
 
   private:
@@ -712,6 +712,35 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     EXPECT_EQ(sweeps.orphans().changed, 1);
     EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+TEST_P(SweepsTest, EmptyTheTrashOfAllStoresInTurnsAndInAsManyPassesAsItTakes) {
+    std::vector<std::size_t> purged;
+    for (std::size_t i = 0; i < live.size(); ++i) {
+        const std::size_t files = i == 0 ? 7 : 3;
+        for (std::size_t file = 0; file < files; ++file) {
+            const Chunk chunk = chunkOf("removed " + std::to_string(file));
+            live[i].store->put(chunk, 1);
+            ASSERT_TRUE(live[i].store->remove(chunk.id(), 1));
+        }
+        const auto altered = std::make_shared<Altered>(live[i].store);
+        altered->pageAtMost = 2;
+        altered->onPurge = [&purged, i] { purged.push_back(i); };
+        live[i].store = altered;
+    }
+    ageAll();
+    SweepSettings brief = settings;
+    brief.passAtMost = std::chrono::milliseconds(0);
+    Sweeps inPasses{catalogOf, [&] { return live; }, queue, brief, clock()};
+    SweepReport report = inPasses.storeTrash();
+    EXPECT_EQ(report.changed, 6);
+    EXPECT_TRUE(report.more);
+    EXPECT_THAT(purged, ElementsAre(0, 1, 2));
+    purged.clear();
+    report = sweeps.storeTrash();
+    EXPECT_EQ(report.changed, 7);
+    EXPECT_FALSE(report.more);
+    EXPECT_THAT(purged, ElementsAre(0, 1, 2, 0, 0));
 }
 
 TEST_P(SweepsTest, StopCollectingWhenAHoldComesAmidAPass) {

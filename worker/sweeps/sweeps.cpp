@@ -535,19 +535,31 @@ SweepReport Sweeps::sessions() {
 SweepReport Sweeps::storeTrash() {
     if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
     SweepReport report;
-    for (const LiveStore& live : stores_()) {
-        if (!live.answers) continue;
-        if (std::string why = held(); !why.empty()) {
-            report.note = std::move(why);
-            break;
+    const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
+    auto left = stores_();
+    std::erase_if(left, [](const LiveStore& live) { return !live.answers; });
+    // In turns, so that a full trash does not keep those of the others waiting.
+    for (bool first = true; !left.empty(); first = false) {
+        report.more = !first && std::chrono::steady_clock::now() >= end;
+        if (report.more) break;
+        std::vector<LiveStore> again;
+        for (const LiveStore& live : left) {
+            throwIfStopped(stop_);
+            if (std::string why = held(); !why.empty()) {
+                report.note = std::move(why);
+                return report;
+            }
+            try {
+                const PurgedTrash trash = live.store->purgeTrash(settings_.gcGraceUs, maxPurgedFiles);
+                report.changed += static_cast<std::int64_t>(trash.purged.files);
+                report.examined = report.changed;
+                if (trash.more) again.push_back(live);
+            } catch (const Error& error) {
+                report.note = error.what();  // the other stores have nothing to do with it
+            }
         }
-        try {
-            report.changed += static_cast<std::int64_t>(live.store->purgeTrash(settings_.gcGraceUs).files);
-        } catch (const Error& error) {
-            report.note = error.what();
-        }
+        left = std::move(again);
     }
-    report.examined = report.changed;
     return report;
 }
 

@@ -40,7 +40,7 @@ struct SweepSettings {
     std::int64_t collectAlways = 1000;   // so many may go whatever the share
     std::int64_t postAtMost = 5000;      // jobs that one pass posts; the next goes on behind them
     std::int64_t examineAtMost = 50000;  // chunks that a pass which looks at all of them looks at
-    std::chrono::milliseconds passAtMost{60'000};  // of a scrub
+    std::chrono::milliseconds passAtMost{60'000};  // of a scrub, and of emptying the stores' trash
     catalog::NodeTimes nodes;
 };
 
