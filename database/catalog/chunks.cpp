@@ -388,6 +388,14 @@ std::optional<Generation> Chunks::forgetSurplus(ChunkRow chunk, StoreRow store) 
     return generation;
 }
 
+std::int64_t Chunks::mostThereCanBe() {
+    std::int64_t most = 0;
+    database_.read([&](Session& session) {
+        session.query("SELECT COALESCE(MAX(id), 0) FROM chunks", {}, [&](const Row& row) { most = row.integer(0); });
+    });
+    return most;
+}
+
 std::int64_t Chunks::count() {
     std::int64_t count = 0;
     database_.read([&](Session& session) {
@@ -442,12 +450,12 @@ ChunkTotals Chunks::totals() {
     static const std::string sql =
         "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN copies < $1 THEN 1 ELSE 0 END), 0),"
         " COALESCE(SUM(CASE WHEN copies = 0 THEN 1 ELSE 0 END), 0) FROM ("
-        "  SELECT k.size AS size, (SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.chunk_id "
-        "= k.id"
-        "    AND r.state = 'good' AND s.state IN " +
+        "  SELECT k.size AS size, COUNT(s.id) AS copies FROM chunks k"
+        "    LEFT JOIN replicas r ON r.chunk_id = k.id AND r.state = 'good'"
+        "    LEFT JOIN stores s ON s.id = r.store_id AND s.state IN " +
         std::string(liveStates) +
-        ") AS copies FROM chunks k WHERE k.state = 'live'"
-        "    AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)) counted";
+        "  WHERE k.state = 'live' AND EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
+        "  GROUP BY k.id, k.size) counted";
     ChunkTotals totals{};
     database_.read([&](Session& session) {
         session.query(sql, {replicationFactor_}, [&](const Row& row) {

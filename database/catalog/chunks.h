@@ -132,10 +132,11 @@ class Chunks {
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
     // generation at which the store is to remove its copy; nullopt: it is wanted, or collection is held.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
-    [[nodiscard]] std::int64_t count();  // reads all of them
+    [[nodiscard]] std::int64_t count();           // reads all of them
+    [[nodiscard]] std::int64_t mostThereCanBe();  // reads one
     // Of these ids, the ones whose collection has begun.
     [[nodiscard]] std::vector<ChunkId> removing(std::span<const ChunkId> ids);
-    [[nodiscard]] ChunkTotals totals();
+    [[nodiscard]] ChunkTotals totals();  // reads all of them
 
     // Whole-content hashes that are only claimed, by content, after the given one; and the result of having read one.
     struct Unverified {

@@ -233,25 +233,34 @@ int Nodes::forgetVoidCopies(int limit) {
 }
 
 StoreRole Nodes::role(StoreRow store) {
-    static const std::string others =
-        "(SELECT COUNT(*) FROM replicas o JOIN stores s ON s.id = o.store_id WHERE o.chunk_id = r.chunk_id"
-        " AND o.store_id <> $1 AND o.state = 'good' AND s.state ";
-    static const std::string sql =
-        "SELECT COUNT(*), COALESCE(SUM(size), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND live = 0 THEN 1 ELSE 0 END), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND answering = 0 THEN 1 ELSE 0 END), 0),"
-        " COALESCE(SUM(CASE WHEN wanted AND up < $2 THEN 1 ELSE 0 END), 0) FROM ("
-        " SELECT k.size AS size, " +
-        others + "IN " + std::string(liveStates) + ") AS live, " + others + "IN ('up', 'draining')) AS answering, " +
-        others +
-        "= 'up') AS up,"
-        " (EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = k.id)"
-        "  OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = k.id)) AS wanted"
-        " FROM replicas r JOIN chunks k ON k.id = r.chunk_id WHERE r.store_id = $1 AND r.state = 'good') held";
+    static const std::string counted = " THEN 1 END)", ofOthers = "COUNT(CASE WHEN s.state ";
+    // Whoever has none on a live or answering store has fewer than wanted on those that are up.
+    static const std::string missing =
+        "SELECT COUNT(CASE WHEN live = 0 THEN 1 END), COUNT(CASE WHEN answering = 0 THEN 1 END), COUNT(*) FROM ("
+        " SELECT r.chunk_id AS chunk_id, " +
+        ofOthers + "IN " + std::string(liveStates) + counted + " AS live, " + ofOthers + "IN ('up', 'draining')" +
+        counted +
+        " AS answering FROM replicas r"
+        " LEFT JOIN replicas o ON o.chunk_id = r.chunk_id AND o.store_id <> $1 AND o.state = 'good'"
+        " LEFT JOIN stores s ON s.id = o.store_id"
+        " WHERE r.store_id = $1 AND r.state = 'good' GROUP BY r.chunk_id HAVING " +
+        ofOthers + "= 'up'" + counted +
+        " < $2) held"
+        " WHERE EXISTS (SELECT 1 FROM content_chunks cc WHERE cc.chunk_id = held.chunk_id)"
+        " OR EXISTS (SELECT 1 FROM upload_chunks u WHERE u.chunk_id = held.chunk_id)";
     StoreRole role{};
     database_.read([&](Session& session) {
-        session.query(sql, {store, replicationFactor_}, [&](const Row& row) {
-            role = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)};
+        session.query(
+            "SELECT COUNT(*), COALESCE(SUM(k.size), 0) FROM replicas r JOIN chunks k ON k.id = r.chunk_id"
+            " WHERE r.store_id = $1 AND r.state = 'good'",
+            {store}, [&](const Row& row) {
+                role.replicas = row.integer(0);
+                role.bytes = row.integer(1);
+            });
+        session.query(missing, {store, replicationFactor_}, [&](const Row& row) {
+            role.onlyCopies = row.integer(0);
+            role.notReadable = row.integer(1);
+            role.shortCopies = row.integer(2);
         });
     });
     return role;

@@ -121,7 +121,8 @@ struct Version {
 
 enum class OnConflict { version, keepBoth, fail };
 
-// One chunk of a content, with the stores that hold it. They need not be live: a copy on one that is down may come back.
+// One chunk of a content, with the stores that hold it. They need not be live: a copy on one that is down may come
+// back.
 struct ContentChunk {
     std::int64_t index;
     std::int64_t offset;  // bytes from the start of the content

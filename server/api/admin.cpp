@@ -85,27 +85,6 @@ void resetPassword(Services& services, Call& call) {
     call.sendNothing();
 }
 
-void storageOverview(Services& services, Call& call) {
-    Json stores = Json::array();
-    const auto health = services.storeHealth();
-    const auto problemOf = [&](const std::string& node) {
-        const auto found = health.find(node);
-        return found == health.end() ? std::string() : found->second.problem;
-    };
-    for (const catalog::Store& store : services.catalog.chunks.stores()) {
-        Json json = toJson(store, services.clock());
-        if (json["problem"] == "") json["problem"] = problemOf(store.nodeId);
-        stores.push_back(std::move(json));
-    }
-    const catalog::ChunkTotals totals = services.catalog.chunks.totals();
-    call.sendJson(200, {{"stores", std::move(stores)},
-                        {"chunks", totals.chunks},
-                        {"bytes", totals.bytes},
-                        {"under_replicated", totals.underReplicated},
-                        {"missing", totals.missing},
-                        {"oldest_verified_at", timeOrNull(services.catalog.chunks.oldestVerified())}});
-}
-
 void runSweep(Services& services, Call& call) {
     const auto report = services.runSweep(call.request.param("name"));
     if (!report) throw Error(ErrorCode::notFound, "There is no sweep of this name.");

@@ -30,10 +30,10 @@ void getUser(Services&, Call&);
 void changeUser(Services&, Call&);
 void deleteUser(Services&, Call&);
 void resetPassword(Services&, Call&);
-void storageOverview(Services&, Call&);
 void runSweep(Services&, Call&);
 
 // nodes.cpp: what an operator does about storage nodes, jobs and collection
+void storageOverview(Services&, Call&);
 void listNodes(Services&, Call&);
 void getNode(Services&, Call&);
 void drainNode(Services&, Call&);

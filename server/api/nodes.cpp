@@ -2,6 +2,7 @@
 #include "server/api/call.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
+#include "server/cache/cache.h"
 #include "server/storage/node_advice.h"
 
 namespace chunkvault::server {
@@ -36,7 +37,8 @@ const char* textOf(Advice::Answer answer) {
 using Ask = Advice (*)(const catalog::Store&, const catalog::StoreRole&, std::span<const catalog::Store>,
                        const NodeRules&);
 Advice ask(Services& services, const catalog::Store& node, Ask question) {
-    return question(node, services.catalog.nodes.role(node.row), services.catalog.chunks.stores(), rulesOf(services));
+    return question(node, services.catalog.nodes.role(node.row), services.catalog.chunks.stores(false),
+                    rulesOf(services));
 }
 
 void sendAdvice(Services& services, Call& call, Ask question) {
@@ -57,12 +59,53 @@ void sendNode(Services& services, Call& call) {
     call.sendJson(200, toJson(existing(services, call), services.clock()));
 }
 
+// What takes a look at every copy, up to countsKeptUs old: {"totals": {...}, "replicas": {"STORE": good copies}}.
+Json countAll(Services& services) {
+    const auto count = [&] {
+        Json replicas = Json::object();
+        for (const catalog::Store& store : services.catalog.chunks.stores())
+            replicas[wireId(store.row)] = store.replicas;
+        const catalog::ChunkTotals totals = services.catalog.chunks.totals();
+        return Json{{"totals",
+                     {{"chunks", totals.chunks},
+                      {"bytes", totals.bytes},
+                      {"under_replicated", totals.underReplicated},
+                      {"missing", totals.missing}}},
+                    {"replicas", std::move(replicas)}};
+    };
+    const std::int64_t keptUs = countsKeptUs(services.catalog.chunks.mostThereCanBe());
+    if (keptUs == 0) return count();
+    const std::string key =
+        "storage counts:" + std::to_string(keptUs) + ':' + std::to_string(services.clock() / keptUs);
+    return wire::parseJson(*services.cache.getOrMake(key, [&] { return count().dump(); }));
+}
+
+Json storesOf(Services& services, const Json& counts) {
+    Json items = Json::array();
+    for (catalog::Store& store : services.catalog.chunks.stores(false)) {
+        store.replicas = counts["replicas"].value(wireId(store.row), std::int64_t{0});
+        items.push_back(toJson(store, services.clock()));
+    }
+    return items;
+}
+
 }  // namespace
 
+void storageOverview(Services& services, Call& call) {
+    const Json counts = countAll(services);
+    Json answer = counts["totals"];
+    answer["stores"] = storesOf(services, counts);
+    const auto health = services.storeHealth();
+    for (Json& store : answer["stores"])
+        if (const auto found = health.find(store["node_id"].get<std::string>());
+            store["problem"] == "" && found != health.end())
+            store["problem"] = found->second.problem;
+    answer["oldest_verified_at"] = timeOrNull(services.catalog.chunks.oldestVerified());
+    call.sendJson(200, answer);
+}
+
 void listNodes(Services& services, Call& call) {
-    Json items = Json::array();
-    for (const catalog::Store& node : services.catalog.chunks.stores()) items.push_back(toJson(node, services.clock()));
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
+    call.sendJson(200, {{"items", storesOf(services, countAll(services))}, {"next_cursor", nullptr}});
 }
 
 void getNode(Services& services, Call& call) { sendNode(services, call); }

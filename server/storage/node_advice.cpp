@@ -85,6 +85,11 @@ Advice mayDrain(const Store& node, const catalog::StoreRole& role, std::span<con
     return {yes, "Its copies are made on the other nodes before they are deleted here."};
 }
 
+std::int64_t countsKeptUs(std::int64_t chunksAtMost) {
+    constexpr std::int64_t chunksPerSecond = 10'000, mostUs = minuteUs;
+    return std::min(chunksAtMost / chunksPerSecond * secondUs, mostUs);
+}
+
 std::optional<Timestamp> drainedAt(const Store& node, Timestamp now) {
     if (!node.drain || !node.drainStartedAt) return std::nullopt;
     const std::int64_t done = node.drainReplicas - node.replicas;

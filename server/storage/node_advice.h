@@ -38,6 +38,10 @@ struct NodeRules {
 [[nodiscard]] Advice mayDrain(const catalog::Store& node, const catalog::StoreRole& role,
                               std::span<const catalog::Store> all, const NodeRules& rules);
 
+// How long the numbers of copies that an overview shows may be kept, in a vault of so many chunks at most; 0: they cost
+// next to nothing. Advice is never given by kept ones.
+[[nodiscard]] std::int64_t countsKeptUs(std::int64_t chunksAtMost);
+
 // When a drain will be done at the pace so far; nullopt while there is no pace to go by.
 [[nodiscard]] std::optional<Timestamp> drainedAt(const catalog::Store& node, Timestamp now);
 

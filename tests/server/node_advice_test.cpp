@@ -74,6 +74,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"TooBigForTheOthers", {up, up, up, up}, big, yes, no, no}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(CountsKept, ForLongerWhereCountingTakesLong) {
+    EXPECT_EQ(countsKeptUs(0), 0);
+    EXPECT_EQ(countsKeptUs(9'999), 0);
+    EXPECT_EQ(countsKeptUs(100'000), 10 * secondUs);
+    EXPECT_EQ(countsKeptUs(1'000'000'000), minuteUs);
+}
+
 TEST(DrainedAt, GoesByThePaceSoFar) {
     Store node = storeIn(1, draining);
     node.drainStartedAt = 1000 * secondUs;
