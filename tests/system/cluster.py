@@ -225,14 +225,16 @@ class Cluster:
         for server in range(len(self.servers)):
             self.until(lambda: healthy(server), f"health {status} of server {server + 1}", deadline_s)
 
-    def await_copies(self, deadline_s=120):
-        """Every chunk has its copies, and no job waits."""
+    def await_copies(self, deadline_s=120, jobs_deadline_s=300):
+        """Every chunk has its copies, and no job waits: moving and removing chunks has time."""
         admin = self.admin()
         def whole():
-            storage = admin.get("/admin/storage").json()
-            return storage["under_replicated"] == 0 and admin.get("/admin/jobs").json()["length"] == 0
+            return admin.get("/admin/storage").json()["under_replicated"] == 0
+        def idle():
+            return whole() and admin.get("/admin/jobs").json()["length"] == 0
         try:
             self.until(whole, "three copies of everything", deadline_s)
+            self.until(idle, "an end of all jobs", jobs_deadline_s)
         except AssertionError as late:
             short = self.postgres.sql(
                 "SELECT k.id, encode(k.hash, 'hex'), k.state, k.generation, string_agg(s.node_id || ' ' || s.state || ' '"
