@@ -51,6 +51,8 @@ struct StoreRole {
     std::int64_t notReadable;  // chunks with no good copy on any other store that answers: up or draining
     std::int64_t shortCopies;  // chunks that would have fewer than REPLICATION_FACTOR good copies on other stores that
                                // are up
+    std::int64_t placeless;    // of these, chunks for which fewer than REPLICATION_FACTOR other stores that are up
+                               // have a good copy or room for one
 };
 
 struct FileAtRisk {
