@@ -358,6 +358,24 @@ TEST_P(SweepsTest, PutACopyThatWasCalledBadBeforeItCountsAgain) {
     for (const LiveStore& store : live) EXPECT_FALSE(store.store->remove(ChunkId::of(std::string_view("hello")), 2));
 }
 
+TEST_P(SweepsTest, ReadTheOtherCopiesWhenAStoreGivesAWrongAnswerAndThenNone) {
+    const auto alice = makeUser("alice");
+    const auto file = keep(alice, "f", "hello").entry;
+    const auto silent = [] { throw Error(ErrorCode::unavailable, "It does not answer."); };
+    for (const std::size_t wrong : {0u, 1u}) {
+        const auto altered = std::make_shared<Altered>(live[wrong].store);
+        altered->onGet = [] { throw Error(ErrorCode::chunkCorrupt, "its hash is another"); };
+        altered->onCheck = [=](const ChunkId&) { silent(); };
+        live[wrong].store = altered;
+    }
+    (void)sweeps.contents();
+    const auto content = static_cast<catalog::ContentId>(std::exchange(queue.jobs, {}).at(0).id);
+    verifyContent(
+        catalogOf.chunks, [&] { return live; }, buffers, content);
+    EXPECT_TRUE(tree.get(alice.id, file.id).sha256Verified);
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(3));
+}
+
 TEST_P(SweepsTest, CallNoCopyBadForWhatHappenedOnTheWay) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
