@@ -96,9 +96,9 @@ class Nodes {
     void requireMayFormat(std::string_view nodeId, std::string_view url, bool mounted, const NodeTimes& times = {});
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
-    // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.
-    // Folders of a server of its own are watched by that server.
-    // Gives the stores whose state changed, as they are now.
+    // Sweep, and the watching of API servers: by the time of the last report up, suspect or down. Draining and drained
+    // ones too come back as they were. Folders of a server of its own are watched by that server. Gives the stores
+    // whose state changed, as they are now.
     std::vector<Store> age(const NodeTimes& times);
 
     [[nodiscard]] std::optional<Store> find(std::string_view nodeId);
