@@ -142,7 +142,7 @@ int run(const process::Config& config) {
         directory.emplace(catalog.chunks, nodeClient, [&](const catalog::Store& node, const Error& error) {
             log.write(Level::warning, "node_without_address", {{"node", node.nodeId}, {"what", error.what()}});
         });
-        source = std::make_unique<ClusterStores>(*directory);
+        source = std::make_unique<ClusterStores>(catalog.nodes, settings.maintenance.sweeps.nodes, *directory);
     } else {
         makeFirstAccount(catalog, passwords, settings);
         catalog.uploads.endIntakes();

@@ -236,11 +236,13 @@ StoreRole Nodes::role(StoreRow store) {
     static const std::string counted = " THEN 1 END)", ofOthers = "COUNT(CASE WHEN s.state ";
     // Whoever has none on a live or answering store has fewer than wanted on those that are up.
     static const std::string missing =
-        "SELECT COUNT(CASE WHEN live = 0 THEN 1 END), COUNT(CASE WHEN answering = 0 THEN 1 END), COUNT(*) FROM ("
+        "SELECT COUNT(CASE WHEN live = 0 THEN 1 END), COUNT(CASE WHEN answering = 0 THEN 1 END), COUNT(*),"
+        " COUNT(CASE WHEN full_ones + (SELECT COUNT(*) FROM stores a WHERE a.id <> $1 AND a.state = 'up'"
+        "   AND a.free_bytes > 0) < $2 THEN 1 END) FROM ("
         " SELECT r.chunk_id AS chunk_id, " +
         ofOthers + "IN " + std::string(liveStates) + counted + " AS live, " + ofOthers + "IN ('up', 'draining')" +
-        counted +
-        " AS answering FROM replicas r"
+        counted + " AS answering, " + ofOthers + "= 'up' AND s.free_bytes <= 0" + counted +
+        " AS full_ones FROM replicas r"
         " LEFT JOIN replicas o ON o.chunk_id = r.chunk_id AND o.store_id <> $1 AND o.state = 'good'"
         " LEFT JOIN stores s ON s.id = o.store_id"
         " WHERE r.store_id = $1 AND r.state = 'good' GROUP BY r.chunk_id HAVING " +
@@ -261,6 +263,7 @@ StoreRole Nodes::role(StoreRow store) {
             role.onlyCopies = row.integer(0);
             role.notReadable = row.integer(1);
             role.shortCopies = row.integer(2);
+            role.placeless = row.integer(3);
         });
     });
     return role;

@@ -51,6 +51,8 @@ struct StoreRole {
     std::int64_t notReadable;  // chunks with no good copy on any other store that answers: up or draining
     std::int64_t shortCopies;  // chunks that would have fewer than REPLICATION_FACTOR good copies on other stores that
                                // are up
+    std::int64_t placeless;    // of these, chunks for which fewer than REPLICATION_FACTOR other stores that are up
+                               // have a good copy or room for one
 };
 
 struct FileAtRisk {
@@ -94,9 +96,9 @@ class Nodes {
     void requireMayFormat(std::string_view nodeId, std::string_view url, bool mounted, const NodeTimes& times = {});
     // The node answered at its URL as the store it said it is: up, or draining, or drained.
     void reached(StoreRow store);
-    // Sweep: by the time of the last report up, suspect or down. Draining and drained ones too come back as they were.
-    // Folders of a server of its own are watched by that server.
-    // Gives the stores whose state changed, as they are now.
+    // Sweep, and the watching of API servers: by the time of the last report up, suspect or down. Draining and drained
+    // ones too come back as they were. Folders of a server of its own are watched by that server. Gives the stores
+    // whose state changed, as they are now.
     std::vector<Store> age(const NodeTimes& times);
 
     [[nodiscard]] std::optional<Store> find(std::string_view nodeId);

@@ -16,6 +16,7 @@ std::string counted(std::int64_t count, const char* what) {
 
 struct Others {
     std::size_t up = 0;          // they answer, and are not being drained
+    std::size_t taking = 0;      // of these, those with room
     std::int64_t freeBytes = 0;  // on these
 };
 
@@ -24,6 +25,7 @@ Others othersOf(const Store& node, std::span<const Store> all) {
     for (const Store& store : all) {
         if (store.row == node.row || store.state != StoreState::up) continue;
         ++others.up;
+        others.taking += store.freeBytes > 0;
         others.freeBytes += std::max<std::int64_t>(store.freeBytes, 0);
     }
     return others;
@@ -35,7 +37,12 @@ bool isServing(const Store& node) {
 
 std::string nowhereToCopyTo(const Others& others, const NodeRules& rules) {
     return std::to_string(rules.replicationFactor) + " copies of each chunk are wanted, and only " +
-           counted(static_cast<std::int64_t>(others.up), "other node") + " can take them. Add a node first.";
+           counted(static_cast<std::int64_t>(others.up), "other node") + " can have them. Add a node first.";
+}
+
+std::string noRoomFor(std::int64_t placeless, const NodeRules& rules) {
+    return counted(placeless, "chunk") + " cannot have " + std::to_string(rules.replicationFactor) +
+           " copies on the other nodes: too many of them are full. Add a node or a disk first.";
 }
 
 }  // namespace
@@ -43,10 +50,11 @@ std::string nowhereToCopyTo(const Others& others, const NodeRules& rules) {
 Advice mayStop(const Store& node, const catalog::StoreRole& role, std::span<const Store> all, const NodeRules& rules) {
     if (!isServing(node)) return {yes, "Nothing is read from it or written to it now."};
     const Others others = othersOf(node, all);
-    if (others.up < rules.writeQuorum)
+    if (others.taking < rules.writeQuorum)
         return {no, "Uploads would stop: an upload needs " + std::to_string(rules.writeQuorum) + " nodes, and only " +
-                        counted(static_cast<std::int64_t>(others.up), "other node") +
-                        " can take chunks now. Start the others first."};
+                        counted(static_cast<std::int64_t>(others.taking), "other node") + " can take chunks now. " +
+                        (others.up < rules.writeQuorum ? "Start the others first."
+                                                       : "Others are full: add a node or a disk first.")};
     if (role.notReadable > 0)
         return {later, counted(role.notReadable, "chunk") +
                            " would not be readable: no other node that answers has a copy. They are being copied."};
@@ -63,15 +71,17 @@ Advice mayRemove(const Store& node, const catalog::StoreRole& role, std::span<co
         return {yes, "Every chunk on it has " + std::to_string(rules.replicationFactor) + " copies on other nodes."};
     const Others others = othersOf(node, all);
     if (others.up < rules.replicationFactor) return {no, nowhereToCopyTo(others, rules)};
-    const std::string left = counted(role.shortCopies, "chunk") + " still " +
-                             (role.shortCopies == 1 ? "needs" : "need") + " a copy elsewhere";
-    if (node.drain) return {later, left + ". It is being drained."};
-    if (!isServing(node) && role.onlyCopies > 0)
+    const bool serving = isServing(node);
+    if (!serving && role.onlyCopies > 0)
         return {no,
                 counted(role.onlyCopies, "chunk") +
                     " are known to be on no other node. Bring it back if you can; whoever removes it by force loses "
                     "them."};
-    if (!isServing(node)) return {later, left + ". They are being made from the other copies."};
+    if (role.placeless > 0) return {no, noRoomFor(role.placeless, rules)};
+    const std::string left = counted(role.shortCopies, "chunk") + " still " +
+                             (role.shortCopies == 1 ? "needs" : "need") + " a copy elsewhere";
+    if (node.drain) return {later, left + ". It is being drained."};
+    if (!serving) return {later, left + ". They are being made from the other copies."};
     return {no, left + ". Drain it first."};
 }
 
@@ -82,6 +92,7 @@ Advice mayDrain(const Store& node, const catalog::StoreRole& role, std::span<con
     if (others.freeBytes < role.bytes)
         return {no, "The other nodes have room for " + std::to_string(others.freeBytes) + " bytes, and " +
                         std::to_string(role.bytes) + " are on this one. Add a node or a disk first."};
+    if (role.placeless > 0) return {no, noRoomFor(role.placeless, rules)};
     return {yes, "Its copies are made on the other nodes before they are deleted here."};
 }
 

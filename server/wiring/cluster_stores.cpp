@@ -7,6 +7,11 @@ namespace chunkvault::server {
 
 std::vector<worker::LiveStore> ClusterStores::live() const { return worker::liveStoresOf(directory_); }
 
+bool ClusterStores::check() {
+    (void)nodes_.age(times_);
+    return directory_.refresh();
+}
+
 std::map<std::string, StoreHealth> ClusterStores::health() const {
     std::map<std::string, StoreHealth> health;
     for (const catalog::Store& node : directory_.all()) {

@@ -487,6 +487,38 @@ TEST_P(NodesTest, SayWhatWouldBeMissingWithoutAStore) {
     EXPECT_EQ(nodes.role(join("empty")).replicas, 0);
 }
 
+TEST_P(NodesTest, CountTheChunksThatHaveNoOtherPlace) {
+    const User alice = makeUser("alice");
+    for (const char* node : {"n", "o", "p", "q"}) stores.push_back(join(node));
+    const auto all = std::exchange(stores, {});
+    const auto putOn = [&](const std::string& text, std::initializer_list<std::size_t> on) {
+        for (const std::size_t node : on) stores.push_back(all[node]);
+        (void)put(alice, text, text);
+        stores.clear();
+    };
+    for (const std::size_t folder : {0u, 1u, 2u}) nodes.remove(all[folder]);
+    constexpr std::size_t n = 3, o = 4, p = 5, q = 6;
+    putOn("one", {n, o, p});
+    putOn("two", {n, o, q});
+    putOn("three", {n, q, p});
+    const auto fill = [&](const char* node) {
+        NodeReport report = reportOf(node);
+        report.freeBytes = 0;
+        (void)nodes.report(report);
+    };
+    EXPECT_EQ(nodes.role(all[n]).placeless, 0);
+    fill("o");
+    EXPECT_EQ(nodes.role(all[n]).placeless, 1) << "the third has no copy on the full one";
+    fill("p");
+    EXPECT_EQ(nodes.role(all[n]).placeless, 2) << "the first can go to the one with room";
+    fill("q");
+    EXPECT_EQ(nodes.role(all[n]).placeless, 3);
+    const NodeReport room = reportOf("o");
+    (void)nodes.report(room);
+    nodes.drain(all[o]);
+    EXPECT_EQ(nodes.role(all[n]).placeless, 3) << "what drains takes nothing";
+}
+
 TEST_P(NodesTest, NameTheFilesThatCanBeLost) {
     const User alice = makeUser("alice"), bob = makeUser("bob");
     const std::vector path = {FileName::parse("one"), FileName::parse("two")};

@@ -37,13 +37,15 @@ struct Case {
     std::vector<StoreState> states;
     StoreRole role;
     Advice::Answer mayStop, mayRemove, mayDrain;
+    std::vector<std::size_t> full = {};  // of the states
 };
 
 class NodeAdvice : public testing::TestWithParam<Case> {};
 
 TEST_P(NodeAdvice, AnswersWithAReason) {
     const Case& c = GetParam();
-    const auto nodes = nodesIn(c.states);
+    auto nodes = nodesIn(c.states);
+    for (const std::size_t full : c.full) nodes[full].freeBytes = 0;
     for (const auto& [ask, expected] :
          {std::pair(&mayStop, c.mayStop), {&mayRemove, c.mayRemove}, {&mayDrain, c.mayDrain}}) {
         const Advice advice = ask(nodes.front(), c.role, nodes, rules);
@@ -53,7 +55,7 @@ TEST_P(NodeAdvice, AnswersWithAReason) {
 }
 
 constexpr StoreRole empty{0, 0, 0, 0, 0}, whole{10, 100, 0, 0, 10}, spare{10, 100, 0, 0, 0}, only{10, 100, 2, 2, 10},
-    silent{10, 100, 0, 3, 10}, big{10, 100'000, 0, 0, 10};
+    silent{10, 100, 0, 3, 10}, big{10, 100'000, 0, 0, 10}, placeless{10, 100, 0, 0, 10, 4};
 
 INSTANTIATE_TEST_SUITE_P(
     Table, NodeAdvice,
@@ -71,7 +73,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"DownAndCopied", {down, up, up, up}, spare, yes, yes, yes},
                     Case{"SuspectOthersDoNotCount", {up, suspect, suspect, up}, whole, no, no, no},
                     Case{"Removed", {removed, up, up, up}, empty, yes, yes, no},
-                    Case{"TooBigForTheOthers", {up, up, up, up}, big, yes, no, no}),
+                    Case{"TooBigForTheOthers", {up, up, up, up}, big, yes, no, no},
+                    Case{"BesideOneFull", {up, up, up, up}, whole, yes, no, yes, {1}},
+                    Case{"BesideTwoFull", {up, up, up, up}, whole, no, no, yes, {1, 2}},
+                    Case{"BesideFullOnesOnly", {up, up, up, up}, whole, no, no, no, {1, 2, 3}},
+                    Case{"FullItself", {up, up, up, up}, whole, yes, no, yes, {0}},
+                    Case{"WithChunksThatHaveNoThirdPlace", {up, up, up, up}, placeless, no, no, no, {1, 2}},
+                    Case{"DrainingThoughTheOthersBecameFull", {draining, up, up, up}, placeless, no, no, no, {1, 2}},
+                    Case{"DownWhileTheOthersAreFull", {down, up, up, up}, placeless, yes, no, no, {1, 2}}),
     [](const auto& tested) { return tested.param.name; });
 
 TEST(CountsKept, ForLongerWhereCountingTakesLong) {

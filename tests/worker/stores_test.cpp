@@ -1,6 +1,10 @@
 #include "worker/jobs/stores.h"
 
-#include <gtest/gtest.h>
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include <gmock/gmock.h>
 
 #include "worker/jobs/throttle.h"
 
@@ -46,6 +50,48 @@ TEST(LacksCopies, IsContentWithOneWhereOneIsWanted) {
     const std::vector<StoreRow> good{static_cast<StoreRow>(1)};
     EXPECT_FALSE(lacksCopies(countCopies(good, stores), 1));
 }
+
+struct HomesCase {
+    const char* name;
+    std::string_view zones;    // of stores 1, 2, ...: a letter each
+    std::vector<int> without;  // those that take no new chunks
+    std::vector<int> leaving;  // those of them that are being drained
+    std::vector<int> good;
+    std::vector<int> homes;  // the first three, which the case's copies should have, in any order
+};
+
+class HomesOf : public testing::TestWithParam<HomesCase> {};
+
+TEST_P(HomesOf, AreTheStoresThatTakeItAndThoseThatHaveItAndStay) {
+    const HomesCase& c = GetParam();
+    const auto is = [](const std::vector<int>& rows, int row) { return std::ranges::find(rows, row) != rows.end(); };
+    std::vector<LiveStore> stores;
+    for (int row = 1; row <= static_cast<int>(c.zones.size()); ++row) {
+        LiveStore store = storeThat(row, true, !is(c.leaving, row));
+        store.zone = c.zones.substr(static_cast<std::size_t>(row) - 1, 1);
+        store.acceptsNewChunks = !is(c.without, row);
+        stores.push_back(store);
+    }
+    std::vector<StoreRow> good;
+    for (const int row : c.good) good.push_back(static_cast<StoreRow>(row));
+    for (int i = 0; i < 50; ++i) {
+        std::vector<int> homes;
+        for (const LiveStore* store : homesOf(ChunkId::of(std::to_string(i)), good, stores))
+            if (homes.size() < 3) homes.push_back(static_cast<int>(catalog::valueOf(store->row)));
+        EXPECT_THAT(homes, testing::UnorderedElementsAreArray(c.homes)) << i;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, HomesOf,
+                         testing::Values(HomesCase{"New", "abc", {}, {}, {}, {1, 2, 3}},
+                                         HomesCase{"NewWithOneFull", "abcd", {2}, {}, {}, {1, 3, 4}},
+                                         HomesCase{"OnAFullOneOfThree", "abc", {1}, {}, {1, 2, 3}, {1, 2, 3}},
+                                         HomesCase{"NotOnTheFullOne", "abcd", {2}, {}, {1, 3, 4}, {1, 3, 4}},
+                                         HomesCase{
+                                             "OnAFullOneInAZoneOfItsOwn", "aabc", {1, 3}, {}, {2, 3, 4}, {2, 3, 4}},
+                                         HomesCase{"OnAllOfWhichOneLeaves", "abcd", {1}, {1}, {1, 2, 3, 4}, {2, 3, 4}},
+                                         HomesCase{"AllFull", "abcd", {1, 2, 3, 4}, {}, {1, 2, 4}, {1, 2, 4}}),
+                         [](const auto& tested) { return tested.param.name; });
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -357,6 +358,24 @@ TEST_P(SweepsTest, PutACopyThatWasCalledBadBeforeItCountsAgain) {
     for (const LiveStore& store : live) EXPECT_FALSE(store.store->remove(ChunkId::of(std::string_view("hello")), 2));
 }
 
+TEST_P(SweepsTest, ReadTheOtherCopiesWhenAStoreGivesAWrongAnswerAndThenNone) {
+    const auto alice = makeUser("alice");
+    const auto file = keep(alice, "f", "hello").entry;
+    const auto silent = [] { throw Error(ErrorCode::unavailable, "It does not answer."); };
+    for (const std::size_t wrong : {0u, 1u}) {
+        const auto altered = std::make_shared<Altered>(live[wrong].store);
+        altered->onGet = [] { throw Error(ErrorCode::chunkCorrupt, "its hash is another"); };
+        altered->onCheck = [=](const ChunkId&) { silent(); };
+        live[wrong].store = altered;
+    }
+    (void)sweeps.contents();
+    const auto content = static_cast<catalog::ContentId>(std::exchange(queue.jobs, {}).at(0).id);
+    verifyContent(
+        catalogOf.chunks, [&] { return live; }, buffers, content);
+    EXPECT_TRUE(tree.get(alice.id, file.id).sha256Verified);
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(3));
+}
+
 TEST_P(SweepsTest, CallNoCopyBadForWhatHappenedOnTheWay) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
@@ -572,6 +591,11 @@ class FourStoresTest : public SweepsTest {
             if (live[i].store->has(ChunkId::of(text))) found.push_back(i);
         return found;
     }
+    [[nodiscard]] std::map<std::string, std::vector<std::size_t>> onDisks(const std::vector<std::string>& texts) {
+        std::map<std::string, std::vector<std::size_t>> found;
+        for (const std::string& text : texts) found[text] = holders(text);
+        return found;
+    }
     // Where placement wants it.
     [[nodiscard]] std::vector<std::size_t> placed(const std::string& text) {
         std::vector<std::size_t> places;
@@ -607,6 +631,87 @@ TEST_P(FourStoresTest, MoveNothingWhileAStoreIsSilent) {
     const SweepReport report = sweeps.rebalance();
     EXPECT_EQ(report.changed, 0);
     EXPECT_FALSE(report.note.empty());
+}
+
+TEST_P(FourStoresTest, LeaveTheCopiesOfAStoreThatIsFullWhereTheyAre) {
+    const auto alice = makeUser("alice");
+    std::vector<std::string> texts;
+    for (int i = 0; i < 8; ++i) {
+        texts.push_back("text " + std::to_string(i));
+        keepOn(alice, texts.back(), {0, 1, 2});
+    }
+    for (std::size_t full = 0; full < live.size(); ++full) {
+        for (LiveStore& store : live) store.acceptsNewChunks = true;
+        (void)sweeps.rebalance();
+        (void)work();
+        live[full].acceptsNewChunks = false;
+        EXPECT_EQ(sweeps.rebalance().changed, 0) << full;
+        for (const std::string& text : texts) queue.post({JobKind::rebalanceChunk, catalog::valueOf(rowOf(text))});
+        const auto before = onDisks(texts);
+        (void)work();
+        EXPECT_EQ(onDisks(texts), before) << full;
+    }
+}
+
+TEST_P(FourStoresTest, MoveFromAStoreThatIsFullOnlyWhatPlacementWantsElsewhereAnyway) {
+    const auto alice = makeUser("alice");
+    std::vector<std::string> texts;
+    for (int i = 0; i < 10; ++i) {
+        texts.push_back("text " + std::to_string(i));
+        keepOn(alice, texts.back(), {0, 1, 2});
+    }
+    live[0].acceptsNewChunks = false;
+    const auto wanted = [&](const std::string& text) {
+        live[0].acceptsNewChunks = true;
+        auto places = placed(text);
+        live[0].acceptsNewChunks = false;
+        return places;
+    };
+    (void)sweeps.rebalance();
+    (void)work();
+    for (const std::string& text : texts) EXPECT_EQ(holders(text), wanted(text)) << text;
+}
+
+TEST_P(FourStoresTest, TakeTheCopyThatPlacementWantsLeastAlsoWhenAStoreIsFull) {
+    const auto alice = makeUser("alice");
+    std::vector<std::string> texts;
+    std::map<std::string, std::vector<std::size_t>> wanted;
+    for (int i = 0; i < 8; ++i) {
+        texts.push_back("text " + std::to_string(i));
+        keepOn(alice, texts.back(), {0, 1, 2, 3});
+        wanted[texts.back()] = placed(texts.back());
+    }
+    live[0].acceptsNewChunks = live[1].acceptsNewChunks = false;
+    EXPECT_EQ(sweeps.surplus().changed, 8);
+    (void)work();
+    EXPECT_EQ(onDisks(texts), wanted);
+}
+
+TEST_P(FourStoresTest, MoveNothingToAStoreThatIsFullAfterAll) {
+    const auto alice = makeUser("alice");
+    std::string text;
+    for (int i = 0; text.empty(); ++i)
+        if (const auto places = placed("text " + std::to_string(i)); places.back() == 3)
+            text = "text " + std::to_string(i);
+    keepOn(alice, text, {0, 1, 2});
+    const auto full = std::make_shared<Altered>(live[3].store);
+    full->onPut = [] { throw Error(ErrorCode::storageFull, "This disk is full."); };
+    live[3].store = full;
+    EXPECT_EQ(sweeps.rebalance().changed, 1);
+    EXPECT_NO_THROW((void)work());
+    EXPECT_THAT(holders(text), ElementsAre(0, 1, 2));
+}
+
+TEST_P(FourStoresTest, MoveNothingFromAStoreThatFellSilentSince) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "hello", {0, 1, 2, 3});
+    const auto places = placed("hello");
+    (void)sweeps.surplus();
+    (void)work();
+    live[places[0]].answers = live[places[0]].acceptsNewChunks = false;
+    queue.post({JobKind::rebalanceChunk, catalog::valueOf(rowOf("hello"))});
+    (void)work();
+    EXPECT_EQ(holders("hello"), places);
 }
 
 TEST_P(FourStoresTest, DrainAStoreByCopyingBeforeDeleting) {

@@ -78,7 +78,7 @@ bool ChunkRepair::rebalance(catalog::ChunkRow row) {
     const std::vector<LiveStore> stores = stores_();
     // First what is missing, then what lies in the wrong place.
     if (lacksCopies(countCopies(audit->good, stores), replicationFactor_)) return false;
-    auto order = placementOf(audit->id, stores);
+    auto order = homesOf(audit->id, audit->good, stores);
     order.resize(std::min(order.size(), replicationFactor_));
     bool made = false;
     std::optional<Chunk> source;
@@ -87,7 +87,12 @@ bool ChunkRepair::rebalance(catalog::ChunkRow row) {
         moves_.take(audit->size);
         if (!source) source = readGood(*audit, stores, {});
         if (!source) return false;
-        target->store->put(*source, audit->generation);
+        try {
+            target->store->put(*source, audit->generation);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::storageFull) throw;
+            continue;  // the catalog will know soon, and the copy can stay where it is
+        }
         chunks_.replicaGood(row, target->row, audit->generation);
         made = true;
     }
@@ -101,12 +106,8 @@ int ChunkRepair::trim(catalog::ChunkRow row) {
     if (!audit) return 0;
     const std::vector<LiveStore> stores = stores_();
     std::vector<const LiveStore*> keepers;
-    for (const LiveStore* store : placementOf(audit->id, stores))
-        if (holds(audit->good, store->row)) keepers.push_back(store);
-    // Full ones take no new chunks, so placement leaves them out, but their copies are as good as any.
-    for (const LiveStore& store : stores)
-        if (store.answers && store.stays && !store.acceptsNewChunks && holds(audit->good, store.row))
-            keepers.push_back(&store);
+    for (const LiveStore* store : homesOf(audit->id, audit->good, stores))
+        if (store->answers && holds(audit->good, store->row)) keepers.push_back(store);
     if (keepers.size() < replicationFactor_) return 0;
     keepers.resize(replicationFactor_);
     const bool surplus = std::ranges::any_of(audit->good, [&](catalog::StoreRow good) {

@@ -31,7 +31,8 @@ class ChunkRepair {
     // forgotten, so that it is not asked for again.
     RepairOutcome repair(catalog::ChunkRow chunk);
 
-    // Puts copies where placement wants them today, then trims. True when a copy was made.
+    // Puts copies where placement wants them today, then trims. True when a copy was made. No copy moves because its
+    // store is full, and none to a store that is.
     bool rebalance(catalog::ChunkRow chunk);
 
     // Takes away copies beyond the wanted number, those on stores that are being drained and those that placement wants

@@ -13,16 +13,22 @@ const LiveStore* storeOf(const std::vector<LiveStore>& stores, catalog::StoreRow
 }
 
 std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vector<LiveStore>& stores) {
+    return homesOf(chunk, {}, stores);
+}
+
+std::vector<const LiveStore*> homesOf(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good,
+                                      const std::vector<LiveStore>& stores) {
     std::vector<PlacementCandidate> candidates;
-    std::vector<const LiveStore*> accepting;
+    std::vector<const LiveStore*> homes;
     for (const LiveStore& store : stores) {
-        if (!store.acceptsNewChunks) continue;
+        const bool keeps = store.stays && std::ranges::find(good, store.row) != good.end();
+        if (!store.acceptsNewChunks && !keeps) continue;
         candidates.push_back({catalog::valueOf(store.row), store.zone,
                               static_cast<double>(std::max<std::int64_t>(store.capacityBytes, 1))});
-        accepting.push_back(&store);
+        homes.push_back(&store);
     }
     std::vector<const LiveStore*> order;
-    for (const std::size_t choice : placementOrder(chunk, candidates)) order.push_back(accepting[choice]);
+    for (const std::size_t choice : placementOrder(chunk, candidates)) order.push_back(homes[choice]);
     return order;
 }
 

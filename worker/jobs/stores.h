@@ -31,6 +31,11 @@ using Stores = std::function<std::vector<LiveStore>()>;
 // The stores that would get copies of the chunk today, best first.
 [[nodiscard]] std::vector<const LiveStore*> placementOf(const ChunkId& chunk, const std::vector<LiveStore>& stores);
 
+// Where a chunk that is good on these should be today, best first: the stores that would get copies of it, and those
+// that have one and stay, full or suspect or not. A store is no reason to move a copy for having no room for others.
+[[nodiscard]] std::vector<const LiveStore*> homesOf(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good,
+                                                    const std::vector<LiveStore>& stores);
+
 // Whether there is a store that would get one more copy of a chunk which is good on these.
 [[nodiscard]] bool hasTarget(const ChunkId& chunk, const std::vector<catalog::StoreRow>& good,
                              const std::vector<LiveStore>& stores);

@@ -10,6 +10,15 @@ namespace {
 
 constexpr int windowChunks = 64;
 
+// What went wrong may have done so on the way, or here: the store's own word counts, and none is no bad one.
+bool isBadThere(const LiveStore& store, const ChunkId& id, std::size_t size) {
+    try {
+        return store.store->check(id, size) != CopyState::good;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, const std::vector<LiveStore>& stores,
                 ChunkBuffers& buffers) {
     const auto size = static_cast<std::size_t>(part.length);
@@ -24,8 +33,7 @@ Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, cons
             return found->store->get(part.id, size, buffers.acquire(size));
         } catch (const Error& error) {
             failure = error;
-            // What went wrong may have done so on the way, or here: the store's own word counts.
-            if (error.code() != ErrorCode::unavailable && found->store->check(part.id, size) != CopyState::good)
+            if (error.code() != ErrorCode::unavailable && isBadThere(*found, part.id, size))
                 chunks.replicaBad(part.row, found->row);
         }
     }

@@ -228,7 +228,7 @@ SweepReport Sweeps::rebalance() {
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     return walk(rebalanceAt_, [&](const catalog::ChunkAudit& chunk) {
-        auto order = placementOf(chunk.id, stores);
+        auto order = homesOf(chunk.id, chunk.good, stores);
         order.resize(std::min(order.size(), wanted));
         const bool placed = std::ranges::all_of(order, [&](const LiveStore* store) {
             return std::ranges::find(chunk.good, store->row) != chunk.good.end();
