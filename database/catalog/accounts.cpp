@@ -18,6 +18,10 @@ constexpr Timestamp rotationGraceUs = minuteUs;
 constexpr Timestamp untilUsed = std::numeric_limits<Timestamp>::max();
 constexpr Timestamp lastUsedStepUs = minuteUs;  // how exact an API token's last use is kept
 
+// Never one that was given before, not even by the database from before a backup was put back: an access token names
+// nothing but its session. Of 18 digits at most.
+std::int64_t newSessionId() { return (newStamp() >> 4) + 1; }
+
 // userOf reads these from column 0 on.
 constexpr std::string_view userColumns =
     "u.id, u.username, u.email, u.role, u.state, u.must_change_password, u.quota, u.used, u.reserved, u.seq, "
@@ -311,9 +315,9 @@ SessionId Accounts::openSession(UserId user, Timestamp seenChangedAt, const Sha2
         if (locked.state != UserState::active) refuseToken();
         refuseOtherPassword(locked, seenChangedAt);
         session.query(
-            "INSERT INTO sessions (user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
-            " VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id",
-            {user, refreshHash, address, userAgent, now, expiresAt},
+            "INSERT INTO sessions (id, user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id",
+            {newSessionId(), user, refreshHash, address, userAgent, now, expiresAt},
             [&](const Row& row) { id = row.id<SessionId>(0); });
         session.execute("UPDATE users SET last_login_at = $1 WHERE id = $2", {now, user});
     });
