@@ -315,7 +315,8 @@ SessionId Accounts::openSession(UserId user, Timestamp seenChangedAt, const Sha2
         if (locked.state != UserState::active) refuseToken();
         refuseOtherPassword(locked, seenChangedAt);
         session.query(
-            "INSERT INTO sessions (id, user_id, refresh_hash, address, user_agent, created_at, last_used_at, expires_at)"
+            "INSERT INTO sessions (id, user_id, refresh_hash, address, user_agent, created_at, last_used_at, "
+            "expires_at)"
             " VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id",
             {newSessionId(), user, refreshHash, address, userAgent, now, expiresAt},
             [&](const Row& row) { id = row.id<SessionId>(0); });

@@ -40,13 +40,13 @@ class AccountsTest : public TreeTest {
 };
 
 TEST_P(AccountsTest, ASessionNeverHasTheIdOfOneThatAnOlderDatabaseDoesNotKnow) {
-    const SessionId before = open(ann, "of the time after the backup");
+    const SessionId before = open(user, "of the time after the backup");
     database().write([&](Session& session) {
         session.execute("DELETE FROM sessions");
         if (database().isPostgres()) session.execute("ALTER TABLE sessions ALTER COLUMN id RESTART WITH 1");
         else session.execute("DELETE FROM sqlite_sequence WHERE name = 'sessions'");
     });
-    EXPECT_NE(open(bob, "of the time after it was put back"), before);
+    EXPECT_NE(open(other, "of the time after it was put back"), before);
 }
 
 TEST_P(AccountsTest, ANewUserIsActiveWithAnEmptyRootFolder) {
