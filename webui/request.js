@@ -269,8 +269,9 @@ function add(found) {
 
 // --- going on after the page was loaded again ---
 
+// With the path: files of one name, size and time in two folders are two files.
 function fingerprint(entry) {
-    return `cv-${token}-${entry.file.size}-${entry.file.lastModified}-${entry.file.name}`;
+    return `cv-${token}-${entry.file.size}-${entry.file.lastModified}-${entry.path}`;
 }
 
 async function findHalfDone() {
@@ -290,10 +291,9 @@ async function findHalfDone() {
 const pathOf = (one) => one.metadata.relativePath ?? one.metadata.filename;
 
 function earlier(entry) {
-    const mine = halfDone.filter((one) => one.urlStorageKey.startsWith(`tus::${fingerprint(entry)}::`));
-    const best = mine.find((one) => pathOf(one) === entry.path) ?? mine[0];
-    if (best) halfDone.splice(halfDone.indexOf(best), 1);
-    return best ?? null;
+    const found = halfDone.find((one) => one.urlStorageKey.startsWith(`tus::${fingerprint(entry)}::`));
+    if (found) halfDone.splice(halfDone.indexOf(found), 1);
+    return found ?? null;
 }
 
 function showHalfDone() {

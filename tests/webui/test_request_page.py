@@ -1,5 +1,7 @@
 """The page of an upload request in a real browser. What it looks like is kept as pictures among the test results."""
 
+import os
+
 import pytest
 from client import root_of, sha256, split
 from cluster import Cluster
@@ -86,7 +88,7 @@ def test_files_are_sent_and_a_receipt_is_given(shared_vault, world, open_page, r
 def test_a_folder_keeps_its_form(shared_vault, world, open_page, tmp_path):
     request = world.request()
     for name in ("trip/day 1/a.txt", "trip/day 1/b.txt", "trip/day 2/a.txt", "trip/empty"):
-        write(tmp_path, name, name.encode())
+        os.utime(write(tmp_path, name, name.encode()), (1_700_000_000, 1_700_000_000))
     page = open_page(request["request_url"])
     choose(page, str(tmp_path / "trip"), into=FOLDER)
     finish(page)
@@ -94,6 +96,9 @@ def test_a_folder_keeps_its_form(shared_vault, world, open_page, tmp_path):
     assert set(arrived(world, request, folder=trip)) == {"day 1", "day 2", "empty"}
     day = arrived(world, request, folder=arrived(world, request, folder=trip)["day 1"]["id"])
     assert world.owner.content(day["b.txt"]["id"]) == b"trip/day 1/b.txt"
+    # Of the same name, size and time as one in the other folder.
+    day = arrived(world, request, folder=arrived(world, request, folder=trip)["day 2"]["id"])
+    assert world.owner.content(day["a.txt"]["id"]) == b"trip/day 2/a.txt"
 
 
 def test_files_and_folders_are_dropped(shared_vault, world, open_page):
