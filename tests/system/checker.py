@@ -14,8 +14,11 @@ import requests
 from client import UnexpectedAnswer, split
 from vault import PASSWORD
 
-# What a client may be told while parts are down. Everything else is a broken promise.
-TOLERATED = {408, 409, 410, 425, 429, 502, 503, 504, 507}
+# What a client may be told while parts are down. Everything else is a broken promise. Who stores something may also hear
+# that there is no room, or that what was begun is not there any more.
+TOLERATED = {429, 502, 503, 504}
+TOLERATED_UPLOADING = TOLERATED | {408, 409, 410, 425, 507}
+LOGIN_AHEAD_S = 60  # before an access token ends
 MOST_KEPT = 400  # violations
 numbers = itertools.count(1)
 
@@ -52,12 +55,16 @@ class Checker:
         self.repeated = [chance.randbytes(size) for size in sizes for _ in range(2)] if repeat_share else []
         self.lock = threading.Lock()
         self.ending = threading.Event()
+        self.estranged = False
         self.attempts = []
         self.violations = []
         self.counts = {"operations": 0, "acknowledged": 0, "refused": 0, "retried": 0, "read": 0, "deleted": 0,
                        "checked": 0, "lost": 0}
         self.names = [f"checker-{seed}-{number}" for number in range(users)]
         self.clients = [cluster.user(name) for name in self.names]
+        self.login_ends = [0] * users
+        for number, client in enumerate(self.clients):
+            self._login_again(number, client)
         self.threads = []
 
     # --- the record ---
@@ -104,12 +111,29 @@ class Checker:
             self.stop()
 
     def await_acknowledged(self, more, deadline_s=60):
-        """Until so many more were acknowledged."""
-        wanted = self.counts["acknowledged"] + more
+        """Until so many more were acknowledged, and more files were read than may have been under way before."""
+        self._await({"acknowledged": more, "read": len(self.clients) + 1}, deadline_s)
+
+    def await_refused(self, deadline_s=60):
+        """Until more was refused than may have been under way before."""
+        self._await({"refused": len(self.clients) + 1}, deadline_s)
+
+    def _await(self, more, deadline_s):
+        wanted = {what: self.counts[what] + count for what, count in more.items()}
         deadline = time.monotonic() + deadline_s
-        while self.counts["acknowledged"] < wanted:
+        while any(self.counts[what] < count for what, count in wanted.items()):
             assert time.monotonic() < deadline, f"{self.counts} after {deadline_s} s; {self.violations[:5]}"
+            assert all(thread.is_alive() for thread in self.threads), f"a user has ended; {self.violations[:5]}"
             time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def not_known(self):
+        """Meanwhile the servers have a database that knows none of these users: it must refuse them all."""
+        self.estranged = True
+        try:
+            yield
+        finally:
+            self.estranged = False
 
     def _work(self, number):
         chance = random.Random(f"{self.seed}-{number}")
@@ -118,32 +142,40 @@ class Checker:
             server = chance.randrange(len(self.cluster.server_ports))
             client = self.clients[number].again(f"http://127.0.0.1:{self.cluster.server_ports[server]}")
             own = self.acknowledged(number)
+            tolerated, estranged = TOLERATED, self.estranged
             self.count("operations")
             try:
-                if own and chance.random() < self.read_share:
+                if time.monotonic() > self.login_ends[number]:
+                    self._login_again(number, client)
+                elif own and chance.random() < self.read_share:
                     self._read(client, chance.choice(own))
                 elif self.most_files is not None and len(own) >= self.most_files:
                     self._delete(client, chance.choice(own))
                 else:
                     serial += 1
+                    tolerated = TOLERATED_UPLOADING
                     self._upload(client, chance, number, f"file-{serial}")
+                if estranged and self.estranged:
+                    self.violation(f"{self.names[number]} was served by a database that does not know this user")
             except UnexpectedAnswer as answer:
-                if answer.status == 401:
-                    self._login_again(number, client)
-                elif answer.status not in TOLERATED:
+                if answer.status not in tolerated and not (answer.status == 401 and (estranged or self.estranged)):
                     self.violation(f"{self.names[number]}: {answer}")
                 self.count("refused")
             except (requests.RequestException, OSError):
                 self.count("refused")
+            except Exception as fault:  # a user who ended unnoticed would be promised nothing more
+                self.violation(f"{self.names[number]}: {fault!r}")
             finally:
                 client.close()
 
     def _login_again(self, number, client):
-        try:
-            client.login(self.names[number], PASSWORD)
-            self.clients[number].token = client.token
-        except (UnexpectedAnswer, requests.RequestException):
-            pass  # the next operation tries again
+        self.login_ends[number] = self._end_of_login(client.login(self.names[number], PASSWORD))
+        self.clients[number].token = client.token
+
+    @staticmethod
+    def _end_of_login(answer):
+        """When the next one is due."""
+        return time.monotonic() + answer["expires_in"] - LOGIN_AHEAD_S
 
     def _upload(self, client, chance, user, name):
         if self.repeated and chance.random() < self.repeat_share:
@@ -171,7 +203,7 @@ class Checker:
                     upload.put(index, chunks[index])
                 return upload.commit(chunks, data)
             except UnexpectedAnswer as answer:
-                if answer.status not in TOLERATED or self.ending.is_set():
+                if answer.status not in TOLERATED_UPLOADING or self.ending.is_set():
                     raise
             except requests.RequestException:
                 if self.ending.is_set():
@@ -241,9 +273,10 @@ class Checker:
 
 
 @contextlib.contextmanager
-def under_load(cluster, before=10, after=10, users=2):
+def under_load(cluster, before=10, after=10, users=2, collect=True):
     """Clients that work before, during and after what is done in the block. Afterwards everything that was acknowledged
-    reads back from every server, and has its copies."""
+    reads back from every server and has its copies on the disks. collect: and nothing else is there after collection; the
+    servers of the cluster need a GC_AGE and a GC_GRACE of 0s for that."""
     with Checker(cluster, users=users, seed=next(numbers)) as checker:
         checker.await_acknowledged(before)
         yield checker
@@ -251,3 +284,6 @@ def under_load(cluster, before=10, after=10, users=2):
     cluster.await_copies()
     counts = checker.verify()
     assert counts["acknowledged"] > 0 and counts["checked"] > 0
+    if collect:
+        cluster.await_no_orphans()
+    cluster.await_files()

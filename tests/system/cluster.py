@@ -3,6 +3,7 @@ it."""
 
 import contextlib
 import hashlib
+import json
 import secrets
 import shutil
 import tempfile
@@ -45,6 +46,7 @@ class Cluster:
         self.settings = BRISK | settings
         self.secret, self.secret_key = secrets.token_hex(24), "k" * 40
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
+        self.database = "postgres"
         self.redis = Redis(self.folder / "redis", password=secrets.token_hex(8))
         self.server_ports = [free_port() for _ in range(servers)]
         self.node_count, self.worker_count = nodes, workers
@@ -61,6 +63,10 @@ class Cluster:
     def line_to(self, port):
         """A new Proxy in front of a port, until the cluster is stopped."""
         return self.stack.enter_context(Proxy(port))
+
+    def new_server(self, number):
+        """One besides, that is not started yet, and which no client of a Checker uses."""
+        return self._server(number, free_port())
 
     def _server(self, number, port):
         shared = {name: value for name, value in self._shared().items() if name not in WORKER_SETTINGS}
@@ -236,7 +242,7 @@ class Cluster:
             self.until(whole, "three copies of everything", deadline_s)
             self.until(idle, "an end of all jobs", jobs_deadline_s)
         except AssertionError as late:
-            short = self.postgres.sql(
+            short = self.sql(
                 "SELECT k.id, encode(k.hash, 'hex'), k.state, k.generation, string_agg(s.node_id || ' ' || s.state || ' '"
                 " || r.state, ', ' ORDER BY s.node_id) FROM chunks k LEFT JOIN replicas r ON r.chunk_id = k.id"
                 " LEFT JOIN stores s ON s.id = r.store_id GROUP BY k.id"
@@ -244,14 +250,30 @@ class Cluster:
             raise AssertionError(f"{late}; {admin.get('/admin/storage').json()}; {admin.get('/admin/jobs').json()};"
                                  f" chunks:\n{short}") from None
 
+    def sql(self, statement):
+        """Of the database that the servers use."""
+        return self.postgres.sql(statement, self.database)
+
+    def await_placed(self):
+        """Until every copy lies where it is wanted, and none too many: nothing is left to be moved."""
+        def so():
+            reports = [self.sweep(name) for name in ("rebalance", "surplus")]
+            return all(report["changed"] == 0 and not report["note"] for report in reports)
+        self.await_copies()
+        self.until(so, "nothing to be moved")
+
     def sweep(self, name, server=0):
         return self.admin(server).post(f"/admin/sweeps/{name}").json()
 
     # --- what is where ---
 
+    def store_of(self, node):
+        """The number of its store, as logs have it."""
+        return int(self.sql(f"SELECT id FROM stores WHERE node_id = '{node.id}' AND state <> 'removed'"))
+
     def rows(self):
         """What the catalog says is on each node: node id -> hashes."""
-        answer = self.postgres.sql(
+        answer = self.sql(
             "SELECT s.node_id || ' ' || encode(k.hash, 'hex') FROM replicas r JOIN stores s ON s.id = r.store_id"
             " JOIN chunks k ON k.id = r.chunk_id WHERE r.state = 'good'")
         rows = {}
@@ -260,22 +282,33 @@ class Cluster:
             rows.setdefault(node, set()).add(chunk)
         return rows
 
+    def unlike_the_catalog(self):
+        """Where what a node has is not what the catalog says it has: one file for each good copy, and none besides. Node
+        id -> what is wrong."""
+        rows, found = self.rows(), {}
+        for node in self.nodes:
+            names, known = [path.name for path in chunk_files(node)], rows.get(node.id, set())
+            hashes = [name.split(".")[0] for name in names]
+            wrong = {"unknown files": [name for name in names if name.split(".")[0] not in known][:5],
+                     "rows without a file": sorted(known - set(hashes))[:5],
+                     "files of one chunk": [name for name in names if hashes.count(name.split(".")[0]) > 1][:5]}
+            if any(wrong.values()):
+                found[node.id] = wrong
+        return found
+
     def await_no_orphans(self, deadline_s=60):
-        """Collects until the nodes have the files that the catalog knows, and no others. With GC_AGE=0s, and while
-        nobody writes."""
+        """Collects until the nodes have the files that the catalog knows, and no others. With a GC_AGE and a GC_GRACE of
+        0s, and while nobody writes."""
+        assert self.servers[0].settings.get("GC_AGE") == "0s" and self.servers[0].settings.get("GC_GRACE") == "0s"
+        self.await_placed()  # a copy that a worker has put and not recorded yet would be taken for an orphan
         admin = self.admin()
         differences = {}
         def tidy():
             reports = {name: admin.post(f"/admin/sweeps/{name}").json()
                        for name in ("uploads", "trash", "unreferenced", "orphans", "surplus")}
             self.await_copies()
-            rows = self.rows()
             differences.clear()
-            for node in self.nodes:
-                files, known = hashes_of(node), rows.get(node.id, set())
-                if files != known:
-                    differences[node.id] = {"unknown files": sorted(files - known)[:5],
-                                            "rows without a file": sorted(known - files)[:5]}
+            differences.update(self.unlike_the_catalog())
             differences.update(reports if differences else {})
             return not differences
         try:
@@ -283,18 +316,35 @@ class Cluster:
         except AssertionError as late:
             raise AssertionError(f"{late}: {differences}") from None
 
-    def check_files(self, copies=3):
-        """Asserts that each chunk of a file is on so many nodes at least, and every chunk's file whole, by what is on
-        the disks alone. While nobody writes."""
-        holders = {}
-        for node in self.nodes:
-            for path in chunk_files(node):
-                assert is_whole(path), f"{path} of {node.id} is damaged"
-                holders.setdefault(hash_of(path), []).append(node.id)
-        wanted = self.postgres.sql("SELECT DISTINCT encode(k.hash, 'hex') FROM chunks k JOIN content_chunks c"
-                                   " ON c.chunk_id = k.id").splitlines()
-        short = {chunk: holders.get(chunk, []) for chunk in wanted if len(holders.get(chunk, [])) < copies}
-        assert wanted and not short, f"fewer than {copies} copies: {dict(sorted(short.items())[:10])}"
+    def await_files(self, copies=3, deadline_s=60):
+        """Until each chunk of a file is on so many nodes at least, and every chunk's file whole, by what is on the disks
+        alone. Of copies that are being moved it may see neither, so it looks again; but a file that is damaged is found
+        at once. While nobody writes."""
+        def short():
+            holders = {}
+            for node in self.nodes:
+                for path in chunk_files(node):
+                    assert not is_damaged(path), f"{path} of {node.id} is damaged"
+                    holders.setdefault(hash_of(path), set()).add(node.id)
+            wanted = self.sql("SELECT DISTINCT encode(k.hash, 'hex') FROM chunks k JOIN content_chunks c"
+                                       " ON c.chunk_id = k.id").splitlines()
+            assert wanted, "there are no chunks"
+            return {chunk: sorted(holders.get(chunk, ())) for chunk in wanted if len(holders.get(chunk, ())) < copies}
+        deadline = time.monotonic() + deadline_s
+        while found := short():
+            assert time.monotonic() < deadline, f"fewer than {copies} copies: {dict(sorted(found.items())[:10])}"
+            time.sleep(0.2)
+
+
+def events(program, event, *words, **fields):
+    """What the program's log says of the event, as dictionaries: of lines that have all these words and fields."""
+    found = []
+    for line in program.log_text().splitlines():
+        if f'"event":"{event}"' in line and all(word in line for word in words):
+            told = json.loads(line)
+            if fields.items() <= told.items():
+                found.append(told)
+    return found
 
 
 def metric(program, name, **labels):
@@ -319,17 +369,12 @@ def hashes_of(node):
     return {hash_of(path) for path in chunk_files(node)}
 
 
-def size_of(path):
-    """0 when it has gone meanwhile."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def is_whole(path):
-    """Of a bad copy: whether nothing is left of it, or a good one is in its place."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == hash_of(path)
     except FileNotFoundError:
-        return True
+        return False
+
+
+def is_damaged(path):
+    return path.exists() and not is_whole(path) and path.exists()

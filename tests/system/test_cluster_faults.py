@@ -32,7 +32,8 @@ class DisksCluster(Cluster):
 
 @pytest.fixture(scope="module")
 def one_cluster():
-    with open_folder() as folder, DisksCluster(folder, lines=True, CHUNK_SIZE=CHUNK_SIZE) as cluster:
+    with open_folder() as folder, DisksCluster(
+            folder, lines=True, CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s", GC_GRACE="0s") as cluster:
         yield cluster
 
 
@@ -53,6 +54,10 @@ def log_lines(program, *words):
     return sum(all(word in line for word in words) for line in program.log_text().splitlines())
 
 
+def chunks_served(node):
+    return metric(node, "chunkvault_requests_total", method="GET", endpoint="/chunks/{id}", status="200")
+
+
 def works_everywhere(cluster, client, name):
     """An upload through each server, read from each server."""
     for by in cluster.servers:
@@ -68,17 +73,22 @@ def works_everywhere(cluster, client, name):
 def test_a_full_node_takes_nothing_new_and_serves_what_it_has(cluster):
     node = cluster.nodes[0]
     with under_load(cluster, before=20) as checker:
+        cluster.await_placed()  # so that nothing on it is to be moved or is too many
         node.disk.fill(left_bytes=8 << 20)  # less than its reserve
         for server in range(len(cluster.servers)):
             cluster.until(lambda: cluster.client(server).call("GET", "/health").json()["storage_nodes"][node.id]
                           == "full", f"a full node, by server {server + 1}")
         assert cluster.node_states()[node.id]["free"] == 0
         assert metric(node, "chunkvault_store_free_bytes") == 0
-        before, served = hashes_of(node), metric(node, "chunkvault_requests_total", method="GET")
-        checker.await_acknowledged(30)
+        before, served = hashes_of(node), chunks_served(node)
+        for _ in range(3):
+            checker.await_acknowledged(10)
+            for name in ("rebalance", "surplus"):
+                cluster.sweep(name)
         works_everywhere(cluster, new_user(cluster), "meanwhile")
-        assert before and hashes_of(node) <= before
-        assert metric(node, "chunkvault_requests_total", method="GET") > served
+        assert chunks_served(node) > served
+        cluster.await_copies()
+        assert before and hashes_of(node) == before, "nothing was put there or taken away"
         node.disk.empty()
         cluster.await_health("ok", *cluster.nodes)
         cluster.until(lambda: hashes_of(node) - before, "new chunks on a node that has room again")
@@ -142,7 +152,7 @@ def test_a_server_and_a_node_that_are_parted_go_on_with_the_others(cluster):
     data = chance.randbytes(24 * CHUNK_SIZE)
     file_id = alice.upload("film", "film", data)["file_id"]
     with under_load(cluster) as checker:
-        turned_away, put = node.line.turned_away, metric(node, "chunkvault_requests_total", method="PUT")
+        turned_away = node.line.turned_away
         with cluster.partition(server, node):
             cluster.until(lambda: node.line.turned_away > turned_away + 1, "a server that is turned away")
             cluster.until(lambda: server.line.turned_away > 0, "a node that is turned away")
@@ -150,9 +160,18 @@ def test_a_server_and_a_node_that_are_parted_go_on_with_the_others(cluster):
                 assert alice.again(other.url).content(file_id) == data
             works_everywhere(cluster, alice, "meanwhile")
             checker.await_acknowledged(20)
-            # It reports by way of the other server, which uses it.
+            # It reports by way of the other server, which uses it: nobody else is left who could.
             assert {cluster.node_states(number)[node.id]["state"] for number in (0, 1)} == {"up"}
-            assert metric(node, "chunkvault_requests_total", method="PUT") > put
+            for worker in cluster.workers:
+                worker.stop()
+            put = metric(node, "chunkvault_requests_total", method="PUT", endpoint="/chunks/{id}")
+            served = chunks_served(node)
+            checker.await_acknowledged(10)
+            cluster.until(lambda: chunks_served(node) > served and metric(
+                node, "chunkvault_requests_total", method="PUT", endpoint="/chunks/{id}") > put,
+                "puts and gets of the other server")
+            for worker in cluster.workers:
+                worker.start()
         errors = log_lines(server, '"event":"store_error"', "node-4")
         assert errors > 0 and log_lines(cluster.servers[1], '"event":"store_error"', "node-4") == 0
 
@@ -167,27 +186,38 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 def test_a_node_with_a_wrong_clock_keeps_its_chunks(cluster, offset):
     assert FAKETIME, "libfaketime is missing; ./dev test installs it"
     node = cluster.nodes[0]
-    stale = [metric(server, "chunkvault_internal_unauthorized_total", reason="stale") for server in cluster.servers]
+    def refused():
+        return sum(metric(server, "chunkvault_internal_unauthorized_total", reason="stale") for server in cluster.servers)
     right = dict(node.settings)
-    node.stop()
-    node.settings |= {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": 1}
-    try:
-        node.start()
-        with under_load(cluster) as checker:
+    collecting = cluster.servers[1]
+    with under_load(cluster) as checker:
+        node.stop()
+        node.settings |= {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+        # Patient enough for chunks that clients are about to record, but not for what is two days old.
+        collecting.stop()
+        collecting.settings["GC_AGE"] = "60s"
+        collecting.start()
+        before = refused()
+        try:
+            node.start()
             cluster.await_nodes("up", node)
-            assert metric(node, "chunkvault_node_unauthorized_total", reason="stale") > 0
-            assert [metric(server, "chunkvault_internal_unauthorized_total", reason="stale")
-                    for server in cluster.servers] != stale
+            cluster.until(lambda: metric(node, "chunkvault_node_unauthorized_total", reason="stale") > 0,
+                          "a request that is too old for it")
+            assert refused() > before
             before = hashes_of(node)
             cluster.until(lambda: hashes_of(node) - before, "new chunks on it")
             for _ in range(5):
-                cluster.sweep("orphans")
+                report = cluster.sweep("orphans", server=1)
+                assert not report["note"], report
                 checker.await_acknowledged(5)
-        assert cluster.rows()[node.id] <= hashes_of(node)
-    finally:
-        node.kill()
-        node.settings = right
-        node.start()
+            cluster.until(lambda: cluster.rows()[node.id] <= hashes_of(node), "all its chunks on it")
+        finally:
+            node.kill()
+            node.settings = right
+            node.start()
+            collecting.stop()
+            collecting.settings["GC_AGE"] = "0s"
+            collecting.start()
 
 
 # --- nodes that come and go -------------------------------------------------------------------------------------------
@@ -214,7 +244,8 @@ def at_risk(client):
 
 @pytest.fixture
 def three_nodes(request):
-    with open_folder() as folder, Cluster(folder, nodes=3, workers=1, CHUNK_SIZE=CHUNK_SIZE) as cluster:
+    with open_folder() as folder, Cluster(
+            folder, nodes=3, workers=1, CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s", GC_GRACE="0s") as cluster:
         request.node.vaults = types.SimpleNamespace(made=cluster.programs())
         yield cluster
 
@@ -265,4 +296,4 @@ def test_two_nodes_lost_of_three(three_nodes):
         cluster.await_health("ok", *cluster.nodes)
         assert alice.content(thin) == thin_data
     assert at_risk(cluster.admin()) == {}
-    cluster.check_files()
+    cluster.await_files()

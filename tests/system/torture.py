@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent)]
 
 from checker import Checker  # noqa: E402
-from cluster import Cluster, is_whole, open_folder  # noqa: E402
+from cluster import Cluster, is_damaged, open_folder  # noqa: E402
 from run import become_subreaper, end_strays  # noqa: E402
 
 NODES, SERVERS, WORKERS = 4, 2, 2
@@ -192,7 +192,7 @@ def damage(run, fault, change):
         run.felt(fault)
 
     def repaired():
-        if all(is_whole(path) for path in damaged):
+        if not any(is_damaged(path) for path in damaged):
             return True
         # Their turn comes, as it does when SCRUB_DAYS have passed.
         run.cluster.postgres.sql(f"UPDATE replicas SET verified_at = 0 WHERE chunk_id IN ({','.join(rows)})")
@@ -393,7 +393,7 @@ class Torture:
         problems += hold(self.checker.losses)
         self.out(f"  {time.monotonic() - self.begun:6.1f} s  collecting")
         problems += hold(self.cluster.await_no_orphans, REPAIR_DEADLINE_S)
-        problems += hold(self.cluster.check_files)
+        problems += hold(self.cluster.await_files)
         return problems
 
 
