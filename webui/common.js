@@ -119,6 +119,29 @@ export function showNotice(iconName, heading, text, ...more) {
     );
 }
 
+// Says why an answer about the page's link is of no use. owner: who made the link, in words; load: asks again, as it does
+// by itself when the server does not answer; gives the timer of that.
+export function showRefusal({status, retryAfter}, owner, load) {
+    if (status === 404)
+        showNotice(
+            "search",
+            "There is nothing here",
+            `This link does not exist, or its ${owner} has revoked it. Check that you have the whole address.`,
+        );
+    else if (status === 410)
+        showNotice("clock", "This link has expired", "Ask the person who sent it for a new one.");
+    else {
+        showNotice(
+            "warning",
+            "The server does not answer",
+            "The page tries again by itself. Nothing is lost.",
+            button("search", "Try now", () => load()),
+        );
+        return setTimeout(load, 1000 * (retryAfter ?? 5));
+    }
+    return null;
+}
+
 export function progressBar(label) {
     return el("progress", {max: "1", value: "0", "aria-label": label});
 }

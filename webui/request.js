@@ -14,6 +14,7 @@ import {
     show,
     showNotice,
     showPassword,
+    showRefusal,
     untilThen,
     when,
 } from "./common.js";
@@ -42,28 +43,15 @@ const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
 // --- what the link is ---
 
 async function load({focus = false} = {}) {
-    const {status, body, retryAfter} = await ask(`${link}/info`);
+    const answer = await ask(`${link}/info`);
+    const {status, body} = answer;
     if (status === 200) {
         if (body.password_required) return showPassword(link, load);
         asked = body;
         return showRequest(focus);
     }
     if (asked) return update(); // shown already; what goes wrong with a file is said there
-    if (status === 404)
-        return showNotice(
-            "search",
-            "There is nothing here",
-            "This link does not exist, or its owner has revoked it. Check that you have the whole address.",
-        );
-    if (status === 410)
-        return showNotice("clock", "This link has expired", "Ask the person who sent it for a new one.");
-    showNotice(
-        "warning",
-        "The server does not answer",
-        "The page tries again by itself. Nothing is lost.",
-        button("upload", "Try now", () => load()),
-    );
-    setTimeout(load, 1000 * (retryAfter ?? 5));
+    showRefusal(answer, "owner", load);
 }
 
 // "image/*" as people say it.

@@ -11,6 +11,7 @@ import {
     show,
     showNotice,
     showPassword,
+    showRefusal,
     untilThen,
     when,
     duration,
@@ -32,32 +33,15 @@ const noun = {image: "Image", audio: "Audio", video: "Video", text: "Text", pdf:
 
 async function load({focus = false} = {}) {
     clearTimeout(timer);
-    const {status, body, retryAfter} = await ask(`${link}/info`);
+    const answer = await ask(`${link}/info`);
+    const {status, body} = answer;
     if (status === 200) {
         shared = body;
         return body.password_required ? showPassword(link, load) : showShared(focus);
     }
-    if (status === 404)
-        return showNotice(
-            "search",
-            "There is nothing here",
-            "This link does not exist, or its sender has revoked it. Check that you have the whole address.",
-        );
-    if (status === 410)
-        return showNotice("clock", "This link has expired", "Ask the person who sent it for a new one.");
     // Shown already: a server that is away for a moment changes nothing about that.
-    if (shared && !shared.password_required) timer = setTimeout(load, pollMs);
-    else showTrouble(retryAfter);
-}
-
-function showTrouble(retryAfter) {
-    showNotice(
-        "warning",
-        "The server does not answer",
-        "The page tries again by itself. Nothing is lost.",
-        button("search", "Try now", () => load()),
-    );
-    timer = setTimeout(load, 1000 * (retryAfter ?? 5));
+    const stays = shared && !shared.password_required && status !== 404 && status !== 410;
+    timer = stays ? setTimeout(load, pollMs) : showRefusal(answer, "sender", load);
 }
 
 function showShared(focus) {
@@ -310,7 +294,10 @@ async function showFolder(focus) {
     const {status, body} = await page(null);
     if (status === 404 && place) return void (location.hash = "");
     if (status === 401) return load();
-    if (status !== 200) return showTrouble(null);
+    if (status !== 200) {
+        timer = showRefusal({}, "sender", load); // of the link: a folder in it may be gone while it is not
+        return;
+    }
 
     const path = body.path,
         here = path[path.length - 1];

@@ -18,11 +18,6 @@ DEADLINE_S = 30
 
 
 @pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
-@pytest.fixture
 def admin(shared_vault):
     return shared_vault.admin()
 

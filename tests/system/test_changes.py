@@ -21,11 +21,6 @@ LONG_S = 30
 MOST_OF_ONE_ACCOUNT = 16
 
 
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
 def cursor_of(client):
     answer = client.get("/changes").json()
     assert (answer["items"], answer["more"], answer["reset"]) == ([], False, False)

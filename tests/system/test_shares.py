@@ -14,16 +14,6 @@ DEADLINE_S = 30
 DATA = bytes(range(200)) * 5
 
 
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
-@pytest.fixture
-def guest(shared_vault):
-    return shared_vault.client()
-
-
 def refused(answer, status, kind):
     assert (answer.status_code, problem(answer)["type"]) == (status, f"urn:chunkvault:error:{kind}")
     return answer

@@ -5,22 +5,11 @@ import re
 
 import pytest
 from client import problem
-from operations import World
 
 pytestmark = [pytest.mark.shares, pytest.mark.http]
 
 PAGE_LIMIT = 100 << 10  # bytes of a page with all that it loads
 PNG = b"\x89PNG\r\n\x1a\n rest"
-
-
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
-@pytest.fixture
-def guest(shared_vault):
-    return shared_vault.client()
 
 
 def shared(world, name="a.png", data=PNG, **options):

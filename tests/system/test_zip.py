@@ -22,16 +22,6 @@ TIME_S = 1709210096
 UNZIP_LIMIT_S = 120
 
 
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
-@pytest.fixture
-def guest(shared_vault):
-    return shared_vault.client()
-
-
 def opened(data):
     archive = zipfile.ZipFile(io.BytesIO(data))
     assert archive.testzip() is None

@@ -4,6 +4,7 @@ imports all of them."""
 import random
 
 import pytest
+from operations import World
 from proxy import Proxy
 from vault import Vault
 
@@ -63,6 +64,18 @@ def shared_vault(module_vaults, request):
     if vault.process is None:
         vault.start()
     return vault
+
+
+@pytest.fixture
+def world(shared_vault):
+    """A new account of the shared vault."""
+    return World(shared_vault)
+
+
+@pytest.fixture
+def guest(shared_vault):
+    """Somebody without an account."""
+    return shared_vault.client()
 
 
 @pytest.fixture

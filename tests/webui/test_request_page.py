@@ -19,11 +19,6 @@ FILES, FOLDER = "input[aria-label='Choose files']", "input[aria-label='Choose a 
 until = Cluster.until
 
 
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
 def url_of(vault, request):
     """Of the page, by way of vault, which may be a proxy."""
     return f"{vault.url}/r/{request['request_token']}"

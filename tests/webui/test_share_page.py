@@ -17,11 +17,6 @@ HOSTILE = ["<img src=x onerror=alert(1)>.txt", "\"><script>alert(1)<script>.txt"
            "{{constructor}} ${alert(1)}.txt", "\u202egnp.exe.txt", "a" * 240 + ".txt", "&lt;b&gt;.txt", "%3Cb%3E.txt"]
 
 
-@pytest.fixture
-def world(shared_vault):
-    return World(shared_vault)
-
-
 def shared(world, name="report.docx", data=b"some bytes", **options):
     return world.share(world.owner.upload_multipart(name, data)["file_id"], **options)
 
