@@ -147,7 +147,7 @@ int run(const process::Config& config) {
         makeFirstAccount(catalog, passwords, settings);
         catalog.uploads.endIntakes();
         auto local = std::make_unique<LocalStores>(
-            catalog, settings.storagePaths, settings.reserveBytes, settings.replication.writeQuorum,
+            catalog, settings.storagePaths, settings.stores, settings.replication.writeQuorum,
             [&](const std::string& node, const std::string& what) {
                 log.write(Level::warning, "store_unusable", {{"node", node}, {"what", what}});
             });

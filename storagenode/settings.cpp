@@ -19,6 +19,8 @@ constexpr process::Setting known[] = {
     {"API_BASE_URL", "", "Comma-separated addresses of API servers, as http://host:8000"},
     {"CLUSTER_SECRET", "", "At least 32 characters, the same in all programs of the cluster", true},
     {"STORAGE_RESERVE", "1G", "Free space that the store leaves on its disk"},
+    {"DEDUP", "all",
+     "all, or owner: a chunk that is there is written anew when it is sent again, and no time tells that it was"},
     {"CHUNK_SIZE", "4M", "As the API servers have it, 64K to 100M; chunks up to 100M are taken all the same"},
     {"CHUNK_BUFFERS", "16", "Chunks held in memory at once, all requests together"},
     {"NODE_BEAT", "2s", "How often the node reports to an API server"},
@@ -61,7 +63,8 @@ Settings::Settings(const process::Config& config) : registration{.nodeId = nodeI
     registration.zone = config.text("ZONE");
     registration.url = config.text("NODE_URL");
     registration.folder = required(config, "STORAGE_PATH");
-    registration.reserveBytes = static_cast<std::uint64_t>(config.bytes("STORAGE_RESERVE", 0, INT64_MAX));
+    registration.store.reserveBytes = static_cast<std::uint64_t>(config.bytes("STORAGE_RESERVE", 0, INT64_MAX));
+    registration.store.rewrites = config.oneOf("DEDUP", {"all", "owner"}) == "owner";
     registration.beat = config.duration("NODE_BEAT", 50ms, 1min);
     if (registration.zone.size() > 255) throw Error(ErrorCode::invalidValue, "ZONE must have at most 255 characters.");
     (void)required(config, "API_BASE_URL");

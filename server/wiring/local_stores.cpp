@@ -12,9 +12,9 @@ namespace chunkvault::server {
 
 using storagenode::DiskChunkStore;
 
-LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
-                         std::size_t quorum, Warn warn)
-    : catalog_(catalog), reserveBytes_(reserveBytes), warn_(std::move(warn)), vaultId_(catalog.chunks.vaultId()) {
+LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths,
+                         storagenode::StoreOptions options, std::size_t quorum, Warn warn)
+    : catalog_(catalog), options_(options), warn_(std::move(warn)), vaultId_(catalog.chunks.vaultId()) {
     auto known = catalog_.chunks.stores(false);
     std::erase_if(known, [](const catalog::Store& store) { return !store.endpoint.empty(); });
     std::size_t usable = 0;
@@ -64,10 +64,10 @@ LocalStores::Look LocalStores::open(const Local& local) const {
         (void)DiskChunkStore::format(*disk, vaultId_, local.nodeId);
     }
     Look found;
-    found.store = DiskChunkStore::open(std::move(disk), vaultId_, static_cast<std::uint64_t>(reserveBytes_));
+    found.store = DiskChunkStore::open(std::move(disk), vaultId_, options_);
     const storagenode::DiskSpace space = found.store->space();
     found.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
-    found.freeBytes = static_cast<std::int64_t>(space.freeBytes) - reserveBytes_;
+    found.freeBytes = static_cast<std::int64_t>(space.freeBytes) - static_cast<std::int64_t>(options_.reserveBytes);
     const auto& identity = found.store->identity();
     if (identity.nodeId != local.nodeId)
         throw Error(ErrorCode::conflict, local.path + " is the store " + identity.nodeId +
@@ -141,7 +141,7 @@ LocalStores::Look LocalStores::look(const Local& local, Look last) const noexcep
     last.store->requireMarker();
     const storagenode::DiskSpace space = last.store->space();
     last.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
-    last.freeBytes = static_cast<std::int64_t>(space.freeBytes) - reserveBytes_;
+    last.freeBytes = static_cast<std::int64_t>(space.freeBytes) - static_cast<std::int64_t>(options_.reserveBytes);
     last.problem.clear();
     return last;
 } catch (const Error& error) {

@@ -30,7 +30,7 @@ class LocalStores final : public StoreSource {
     // is left alone: its disk is not mounted, or it was replaced (see format). A folder that was used and is not among
     // paths any more is marked as down. Throws Error when another server uses one of them, or fewer than quorum can be
     // used.
-    LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, std::int64_t reserveBytes,
+    LocalStores(catalog::Catalog& catalog, const std::vector<std::string>& paths, storagenode::StoreOptions options,
                 std::size_t quorum, Warn warn);
     // Waits for looks at folders that are under way.
     ~LocalStores() override = default;
@@ -74,7 +74,7 @@ class LocalStores final : public StoreSource {
     [[nodiscard]] static bool accepts(const Look& look) { return look.freeBytes > 0 && !look.drain; }
 
     catalog::Catalog& catalog_;
-    const std::int64_t reserveBytes_;
+    const storagenode::StoreOptions options_;
     const Warn warn_;
     const std::string vaultId_;
     mutable std::mutex mutex_;

@@ -29,7 +29,8 @@ constexpr process::Setting known[] = {
     {"REGISTRATION", "open", "open or closed: whether people can make accounts themselves"},
     {"CHUNK_SIZE", "4M", "Size of new chunks, 64K to 100M"},
     {"CHUNK_BUFFERS", "16", "Chunks held in memory at once, all transfers together"},
-    {"DEDUP", "all", "all: the same bytes are stored once; owner, once per account, is refused by this version"},
+    {"DEDUP", "all",
+     "all, or owner: what an account does not have itself is always written, and no time tells what others have"},
     {"WRITE_QUORUM", "2", "Copies that are durable before an upload is acknowledged"},
     {"DEFAULT_QUOTA", "0", "Bytes per user, such as 50G; 0: unlimited"},
     {"VERSIONS_KEEP", "10", "Versions kept of each file"},
@@ -99,10 +100,6 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
         throw Error(ErrorCode::invalidValue,
                     std::string(database ? "REDIS_URL" : "DATABASE_URL") +
                         " is missing: a cluster needs both DATABASE_URL and REDIS_URL, a single server neither.");
-    if (config.oneOf("DEDUP", {"all", "owner"}) == "owner")
-        throw Error(ErrorCode::invalidValue,
-                    "DEDUP=owner is not supported by this version: accounts share the chunks that they have in common. "
-                    "Unset DEDUP, or run a server for each group of people who trust each other.");
 
     dataDir = config.text("DATA_DIR");
     storagePaths = config.list("STORAGE_PATHS");
@@ -159,7 +156,8 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     passwords.cost = intOf(config, "BCRYPT_COST", 4, 16);
     accessTokenS = static_cast<int>(durationOf(config, "ACCESS_TOKEN_TTL", 1s, 24h).count() / 1000);
     chunkBuffers = static_cast<std::size_t>(config.integer("CHUNK_BUFFERS", 4, 10'000));
-    reserveBytes = config.bytes("STORAGE_RESERVE", 0, INT64_MAX);
+    stores.reserveBytes = static_cast<std::uint64_t>(config.bytes("STORAGE_RESERVE", 0, INT64_MAX));
+    stores.rewrites = config.oneOf("DEDUP", {"all", "owner"}) == "owner";
     cacheBytes = static_cast<std::size_t>(config.bytes("CACHE_SIZE", 0, 1LL << 40));
     logLevel = config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"});
     logRequests = config.boolean("LOG_REQUESTS");
@@ -171,7 +169,7 @@ void Settings::readCluster(const process::Config& config) {
     clusterSecret = config.text("CLUSTER_SECRET");
     if (clusterSecret.size() < wire::ClusterKey::minSecretBytes)
         throw Error(ErrorCode::invalidValue, "CLUSTER_SECRET must have at least 32 characters in a cluster.");
-    for (const char* local : {"STORAGE_PATHS", "STORAGE_RESERVE"})
+    for (const char* local : {"STORAGE_PATHS", "STORAGE_RESERVE", "DEDUP"})
         if (config.given(local))
             throw Error(
                 ErrorCode::invalidValue,

@@ -12,6 +12,7 @@
 #include "server/api/call.h"
 #include "server/auth/password.h"
 #include "server/storage/replicated_chunk_store.h"
+#include "storagenode/store/disk_chunk_store.h"
 #include "worker/queue/redis_connection.h"
 #include "worker/sweeps/maintenance.h"
 
@@ -42,7 +43,7 @@ struct Settings {
     std::string adminPassword;              // of the first start
     int accessTokenS = 900;
     std::size_t chunkBuffers = 16;
-    std::int64_t reserveBytes = 0;  // free space that stores leave
+    storagenode::StoreOptions stores;
     std::size_t cacheBytes = 0;
     std::string logLevel;
     bool logRequests = true;

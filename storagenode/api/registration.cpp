@@ -151,7 +151,7 @@ void Registration::open(std::unique_ptr<Disk> disk) {
     if (identity.nodeId != settings_.nodeId.text())
         throw Error(ErrorCode::conflict, "The store in " + disk->description() + " is that of node " + identity.nodeId +
                                              ", but NODE_ID is " + settings_.nodeId.text() + '.');
-    store_ = DiskChunkStore::openUnused(std::move(disk), settings_.reserveBytes);
+    store_ = DiskChunkStore::openUnused(std::move(disk), settings_.store);
     vaultProblem_ = unconfirmed;
     useProblem_.clear();
     tell_(process::Level::info, "store_opened", identity.storeId);

@@ -43,7 +43,7 @@ struct RegistrationSettings {
     std::string zone;
     std::string url;  // where others reach this node
     std::filesystem::path folder;
-    std::uint64_t reserveBytes = 0;
+    StoreOptions store;
     std::chrono::milliseconds beat{2'000};
 };
 

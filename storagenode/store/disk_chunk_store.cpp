@@ -280,12 +280,10 @@ bool DiskChunkStore::isFormatted(Disk& disk) { return disk.stat(markerPath).has_
 
 StoreIdentity DiskChunkStore::identityOf(Disk& disk) { return readMarker(disk); }
 
-std::unique_ptr<DiskChunkStore> DiskChunkStore::openUnused(std::unique_ptr<Disk> disk, std::uint64_t reserveBytes,
-                                                           std::size_t mostGenerations) {
+std::unique_ptr<DiskChunkStore> DiskChunkStore::openUnused(std::unique_ptr<Disk> disk, StoreOptions options) {
     requireLock(*disk);
     StoreIdentity identity = readMarker(*disk);
-    return std::unique_ptr<DiskChunkStore>(
-        new DiskChunkStore(std::move(disk), std::move(identity), reserveBytes, mostGenerations));
+    return std::unique_ptr<DiskChunkStore>(new DiskChunkStore(std::move(disk), std::move(identity), options));
 }
 
 void DiskChunkStore::takeIntoUse(const std::string& vaultId) {
@@ -299,18 +297,16 @@ void DiskChunkStore::takeIntoUse(const std::string& vaultId) {
 }
 
 std::unique_ptr<DiskChunkStore> DiskChunkStore::open(std::unique_ptr<Disk> disk, const std::string& vaultId,
-                                                     std::uint64_t reserveBytes, std::size_t mostGenerations) {
-    auto store = openUnused(std::move(disk), reserveBytes, mostGenerations);
+                                                     StoreOptions options) {
+    auto store = openUnused(std::move(disk), options);
     store->takeIntoUse(vaultId);
     return store;
 }
 
-DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes,
-                               std::size_t mostGenerations)
+DiskChunkStore::DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, StoreOptions options)
     : disk_(std::move(disk)),
       identity_(std::move(identity)),
-      reserveBytes_(reserveBytes),
-      mostGenerations_(mostGenerations),
+      options_(options),
       catalogSeq_(readCatalogSeq(*disk_)),
       writtenCatalogSeq_(catalogSeq_) {}
 
@@ -338,7 +334,7 @@ void DiskChunkStore::putAll(std::span<const PutItem> items) {
 void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
     struct Fresh {
         const PutItem* item;
-        Generation over;  // of the bad copy that it replaces; 0: none
+        Generation over;  // of the copy that it replaces; 0: none
         std::unique_ptr<TemporaryFile> file;
     };
     std::vector<ChunkId> ids;
@@ -358,7 +354,7 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
         const ChunkId& id = item->chunk.id();
         Generation over = 0;
         if (const auto copy = findClaimed(id)) {
-            if (copy->file != nullptr && keepsBytes(*copy->file, item->chunk.bytes())) {
+            if (!options_.rewrites && copy->file != nullptr && keepsBytes(*copy->file, item->chunk.bytes())) {
                 if (item->generation > copy->generation) {
                     rename(id, copy->generation, item->generation);
                     raised.push_back({id, copy->generation, item->generation});
@@ -377,7 +373,7 @@ void DiskChunkStore::putSome(std::span<const PutItem* const> items) {
     for (Fresh& f : fresh) f.file->sync();
     for (Fresh& f : fresh) {
         const ChunkId& id = f.item->chunk.id();
-        // Under the bad copy's own name first: at no moment are there two files of a chunk.
+        // Under the old copy's own name first: at no moment are there two files of a chunk.
         const Generation first = f.over > 0 ? f.over : f.item->generation;
         f.file->renameTo(chunkPath(id, first));
         noteGeneration(id, first);
@@ -403,7 +399,7 @@ void DiskChunkStore::takeBack(const ChunkId& id, Generation from, Generation to)
     try {
         if (from > 0 && from < to) {
             rename(id, to, from);
-        } else {
+        } else if (from == 0 || !options_.rewrites) {
             disk_->unlink(chunkPath(id, std::max(from, to)));
             noteGeneration(id, std::nullopt);
         }
@@ -599,8 +595,9 @@ void DiskChunkStore::requireRoom(std::uint64_t bytes) {
         roomAskedAt_ = now;
     }
     if (roomBytes_ < bytes)
-        throw Error(ErrorCode::storageFull, "The storage is full.",
-                    disk_->description() + " is down to its reserve of " + std::to_string(reserveBytes_) + " bytes");
+        throw Error(
+            ErrorCode::storageFull, "The storage is full.",
+            disk_->description() + " is down to its reserve of " + std::to_string(options_.reserveBytes) + " bytes");
     roomBytes_ -= bytes;
 }
 
@@ -667,7 +664,7 @@ void DiskChunkStore::noteGeneration(const ChunkId& id, std::optional<Generation>
 }
 
 void DiskChunkStore::forgetGenerations(std::uint8_t butOf) {
-    for (int folders = 0; generations_ > mostGenerations_ && folders < 256; ++folders) {
+    for (int folders = 0; generations_ > options_.mostGenerations && folders < 256; ++folders) {
         const std::uint8_t folder = forgetNext_++;
         if (folder == butOf) continue;
         LaterGenerations& later = later_[folder];

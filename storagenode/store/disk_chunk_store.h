@@ -38,6 +38,13 @@ struct StoreIdentity {
     std::string storeId;  // a UUID made by format
 };
 
+struct StoreOptions {
+    std::uint64_t reserveBytes = 0;  // writes that would leave less free are refused
+    // A put writes a copy that is there anew, instead of reading it: so it takes as long as that of a new chunk.
+    bool rewrites = false;
+    std::size_t mostGenerations = 1 << 18;  // remembered, 70 bytes each; for others a folder has to be listed
+};
+
 // Thread-safe; uses the threads of its callers and none of its own. At most openFiles files are open for one call.
 // Errors beside those of ChunkStore: every writing call throws unavailable when the folder has lost its marker (an
 // unmounted disk); reads go on.
@@ -56,19 +63,15 @@ class DiskChunkStore final : public MaintainedStore {
     [[nodiscard]] static StoreIdentity identityOf(Disk& disk);
 
     // Keeps the folder locked until destroyed, and changes nothing in it before takeIntoUse: until then only identity,
-    // catalogSeq, space and requireMarker may be called. Refuses writes that would leave less than reserveBytes free.
-    // Remembers the generations of some mostGenerations chunks (70 bytes each); for others it has to list a folder.
-    // Throws unavailable when there is no marker, conflict when it cannot be read, or another process uses the folder.
-    [[nodiscard]] static std::unique_ptr<DiskChunkStore> openUnused(std::unique_ptr<Disk> disk,
-                                                                    std::uint64_t reserveBytes,
-                                                                    std::size_t mostGenerations = 1 << 18);
+    // catalogSeq, space and requireMarker may be called. Throws unavailable when there is no marker, conflict when it
+    // cannot be read, or another process uses the folder.
+    [[nodiscard]] static std::unique_ptr<DiskChunkStore> openUnused(std::unique_ptr<Disk> disk, StoreOptions options);
     // Makes the folders that are missing and clears tmp/, the first time; for one thread at a time. Throws conflict
     // when the store belongs to another vault.
     void takeIntoUse(const std::string& vaultId);
     // Both.
     [[nodiscard]] static std::unique_ptr<DiskChunkStore> open(std::unique_ptr<Disk> disk, const std::string& vaultId,
-                                                              std::uint64_t reserveBytes,
-                                                              std::size_t mostGenerations = 1 << 18);
+                                                              StoreOptions options = {});
 
     [[nodiscard]] const StoreIdentity& identity() const { return identity_; }
 
@@ -106,10 +109,10 @@ class DiskChunkStore final : public MaintainedStore {
     // Throws unavailable when the folder has lost its marker.
     void requireMarker();
     [[nodiscard]] DiskSpace space() { return disk_->space(); }
-    [[nodiscard]] std::uint64_t reserveBytes() const { return reserveBytes_; }
+    [[nodiscard]] std::uint64_t reserveBytes() const { return options_.reserveBytes; }
     // What is free above the reserve.
     [[nodiscard]] std::uint64_t roomBytes(const DiskSpace& space) const {
-        return space.freeBytes > reserveBytes_ ? space.freeBytes - reserveBytes_ : 0;
+        return space.freeBytes > reserveBytes() ? space.freeBytes - reserveBytes() : 0;
     }
 
   private:
@@ -128,13 +131,13 @@ class DiskChunkStore final : public MaintainedStore {
     };
     class TemporaryFile;
 
-    DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, std::uint64_t reserveBytes,
-                   std::size_t mostGenerations);
+    DiskChunkStore(std::unique_ptr<Disk> disk, StoreIdentity identity, StoreOptions options);
 
     void requireRoom(std::uint64_t bytes);
     // Distinct chunks, by id, at most openFiles.
     void putSome(std::span<const PutItem* const> items);
-    // Undoes what a put at generation to did over a copy at from (0: none): renames back, or deletes what it wrote.
+    // Undoes what a put at generation to did over a copy at from (0: none): renames back, or deletes what it wrote,
+    // unless that may have taken the place of a good copy.
     void takeBack(const ChunkId& id, Generation from, Generation to) noexcept;
     void rename(const ChunkId& id, Generation from, Generation to);
     // listedAt: only a copy whose last put was then, and at that generation.
@@ -152,11 +155,10 @@ class DiskChunkStore final : public MaintainedStore {
 
     const std::unique_ptr<Disk> disk_;
     const StoreIdentity identity_;
-    const std::uint64_t reserveBytes_;
+    const StoreOptions options_;
     bool inUse_ = false;
     ChunkClaims claims_;
     std::array<LaterGenerations, 256> later_;
-    const std::size_t mostGenerations_;
     std::atomic<std::size_t> generations_ = 0;  // in later_
     std::atomic<std::uint8_t> forgetNext_ = 0;
     std::atomic<std::uint64_t> lastTemporary_ = 0;

@@ -160,7 +160,7 @@ class Stores {
             (void)DiskChunkStore::format(*storagenode::makePosixDisk(home), "bench", std::to_string(copy));
             rows_.push_back(StoreRow(static_cast<std::int64_t>(copy) + 1));
             replicas.push_back(
-                {rows_.back(), DiskChunkStore::open(storagenode::openPosixDisk(home), "bench", 0), "", 1, true});
+                {rows_.back(), DiskChunkStore::open(storagenode::openPosixDisk(home), "bench"), "", 1, true});
         }
         replicated_.setReplicas(std::move(replicas));
     }

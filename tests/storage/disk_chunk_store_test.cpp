@@ -33,7 +33,7 @@ class DiskChunkStoreTest : public testing::Test {
     }
     void open(std::uint64_t reserveBytes = 0) {
         store_.reset();
-        store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", reserveBytes);
+        store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", {.reserveBytes = reserveBytes});
     }
     [[nodiscard]] std::string read(const Chunk& chunk) {
         return test::textOf(store_->get(chunk.id(), chunk.size(), test::testBuffers().acquire(chunk.size())));
@@ -70,6 +70,20 @@ TEST_F(DiskChunkStoreTest, KeepsTheGenerationOfTheLastPutInTheNameOfTheOneFile) 
     EXPECT_THAT(filesIn(folder_ / "chunks"), ElementsAre(folder + hex + ".6"));
     store_->put(late, 7);
     EXPECT_EQ(contentOf(plainFile(late).string() + ".7"), "born late");
+}
+
+TEST_F(DiskChunkStoreTest, WritesACopyThatIsThereAnewOnlyIfItIsToldTo) {
+    const Chunk chunk = chunkOf("sent by two");
+    store_->put(chunk, 1);
+    std::filesystem::create_hard_link(plainFile(chunk), home_.path() / "first");
+    for (const bool rewrites : {false, true}) {
+        store_.reset();
+        store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", {.rewrites = rewrites});
+        store_->put(chunk, 1);
+        EXPECT_EQ(std::filesystem::equivalent(plainFile(chunk), home_.path() / "first"), !rewrites);
+        EXPECT_EQ(read(chunk), "sent by two");
+    }
+    EXPECT_EQ(filesIn(folder_ / "chunks").size(), 1u);
 }
 
 TEST_F(DiskChunkStoreTest, LeavesNothingInTmp) {
@@ -149,7 +163,7 @@ TEST_F(DiskChunkStoreTest, TakesACopyThatCannotBeOpenedForABadOne) {
 TEST_F(DiskChunkStoreTest, RemembersNoMoreGenerationsThanItMayAndFindsAllCopies) {
     constexpr std::size_t most = 8;
     store_.reset();
-    store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", 0, most);
+    store_ = DiskChunkStore::open(openPosixDisk(folder_), "vault", {.mostGenerations = most});
     std::vector<Chunk> chunks;
     for (int i = 0; i < 100; ++i) {
         chunks.push_back(chunkOf("trimmed " + std::to_string(i)));
@@ -194,7 +208,7 @@ TEST_F(DiskChunkStoreTest, RefusesWritesBelowTheReserveButGoesOnReading) {
 
 TEST_F(DiskChunkStoreTest, IsUsedByOneAtATime) {
     try {
-        (void)DiskChunkStore::open(openPosixDisk(folder_), "vault", 0);
+        (void)DiskChunkStore::open(openPosixDisk(folder_), "vault");
         FAIL() << "opened twice";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::conflict);
@@ -202,14 +216,14 @@ TEST_F(DiskChunkStoreTest, IsUsedByOneAtATime) {
         EXPECT_THAT(error.publicMessage(), testing::HasSubstr(folder_.string()));
     }
     store_.reset();
-    EXPECT_NE(DiskChunkStore::open(openPosixDisk(folder_), "vault", 0), nullptr);
+    EXPECT_NE(DiskChunkStore::open(openPosixDisk(folder_), "vault"), nullptr);
 }
 
 TEST_F(DiskChunkStoreTest, IsNotOpenedWithoutAMarkerOfItsVault) {
     store_.reset();
     const std::string marker = contentOf(folder_ / "vault.json");
     const auto openCode = [&](const std::string& vault) {
-        return codeOf([&] { (void)DiskChunkStore::open(openPosixDisk(folder_), vault, 0); });
+        return codeOf([&] { (void)DiskChunkStore::open(openPosixDisk(folder_), vault); });
     };
     EXPECT_EQ(openCode("another vault"), ErrorCode::conflict);
     for (const char* const bad : {"", "{", "[]", "{\"format\": 1}", "{\"format\": 0}"}) {
@@ -365,7 +379,12 @@ namespace chunkvault::test {
 
 INSTANTIATE_TEST_SUITE_P(PosixDisk, ChunkStoreConformance,
                          testing::Values(StoreKind{"DiskChunkStore",
-                                                   [] { return std::make_unique<DiskStoreUnderTest>(); }}),
+                                                   [] { return std::make_unique<DiskStoreUnderTest>(); }},
+                                         StoreKind{"DiskChunkStoreThatRewrites",
+                                                   [] {
+                                                       return std::make_unique<DiskStoreUnderTest>(
+                                                           storagenode::StoreOptions{.rewrites = true});
+                                                   }}),
                          kindName);
 INSTANTIATE_TEST_SUITE_P(PosixDisk, MaintainedStoreConformance,
                          testing::Values(MaintainedStoreKind{"DiskChunkStore",

@@ -35,9 +35,9 @@ inline std::vector<std::string> filesIn(const std::filesystem::path& folder) {
 
 class DiskStoreUnderTest final : public MaintainedStoreUnderTest {
   public:
-    explicit DiskStoreUnderTest(std::uint64_t reserveBytes = 0) {
+    explicit DiskStoreUnderTest(storagenode::StoreOptions options = {}) {
         (void)storagenode::DiskChunkStore::format(*storagenode::openPosixDisk(home_.path()), "vault", "node1");
-        store_ = storagenode::DiskChunkStore::open(storagenode::openPosixDisk(home_.path()), "vault", reserveBytes);
+        store_ = storagenode::DiskChunkStore::open(storagenode::openPosixDisk(home_.path()), "vault", options);
     }
     ChunkStore& store() override { return *store_; }
     MaintainedStore& maintained() override { return *store_; }

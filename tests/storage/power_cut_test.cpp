@@ -34,6 +34,7 @@ class Lab {
   public:
     SimulatedDisk disk;
     std::unique_ptr<DiskChunkStore> store;
+    StoreOptions options;
 
     void format() {
         auto mounted = disk.mount();
@@ -43,7 +44,7 @@ class Lab {
     }
     void open() {
         store.reset();
-        store = DiskChunkStore::open(disk.mount(), "vault", 0);
+        store = DiskChunkStore::open(disk.mount(), "vault", options);
     }
     void put(const Chunk& chunk, Generation generation) { putAll({{chunk, generation}}); }
     void putAll(const std::vector<PutItem>& items) {
@@ -212,6 +213,12 @@ std::vector<Scenario> scenarios() {
             lab.damage(a(), generation);
         };
     };
+    const auto rewriting = [](std::function<void(Lab&)> prepare) {
+        return [prepare = std::move(prepare)](Lab& lab) {
+            lab.options.rewrites = true;
+            prepare(lab);
+        };
+    };
     const auto putA = [](Generation generation) { return [generation](Lab& lab) { lab.put(a(), generation); }; };
     const auto removeA = [](Generation generation) { return [generation](Lab& lab) { lab.remove(a(), generation); }; };
     return {
@@ -227,6 +234,10 @@ std::vector<Scenario> scenarios() {
          putA(1),
          {},
          {"sync folder"}},
+        {"RewriteExisting", rewriting(withA(1)), putA(1), {"sync folder"}},
+        {"RewriteAtAHigherGeneration", rewriting(withA(2)), putA(4)},
+        {"RewriteAtALowerGeneration", rewriting(withA(3)), putA(2), {"sync folder"}},
+        {"RewriteABadCopy", rewriting(withBadA(1)), putA(1), oldCopy},
         {"PutTwice",
          made,
          [](Lab& lab) {
@@ -422,7 +433,7 @@ INSTANTIATE_TEST_SUITE_P(SimulatedDisk, PowerCutTest, testing::ValuesIn(scenario
 TEST(FullDisk, RefusesWritesAndGoesOnReadingUntilThereIsRoomAgain) {
     SimulatedDisk disk(20'000);
     (void)DiskChunkStore::format(*disk.mount(), "vault", "node1");
-    const auto store = DiskChunkStore::open(disk.mount(), "vault", 0);
+    const auto store = DiskChunkStore::open(disk.mount(), "vault");
     std::vector<Chunk> put;
     std::optional<ErrorCode> refused;
     for (int i = 0; !refused; ++i) {
@@ -444,7 +455,7 @@ TEST(FullDisk, RefusesWritesAndGoesOnReadingUntilThereIsRoomAgain) {
 TEST(FailingDisk, MakesACopyBadOnlyWhenItIsTheDisksFault) {
     SimulatedDisk disk;
     (void)DiskChunkStore::format(*disk.mount(), "vault", "node1");
-    const auto store = DiskChunkStore::open(disk.mount(), "vault", 0);
+    const auto store = DiskChunkStore::open(disk.mount(), "vault");
     const Chunk chunk = chunkOf("kept");
     store->put(chunk, 1);
     for (const DiskCall failing : {DiskCall::open, DiskCall::read})
@@ -461,11 +472,28 @@ TEST(FailingDisk, MakesACopyBadOnlyWhenItIsTheDisksFault) {
     EXPECT_EQ(store->check(chunk.id(), chunk.size()), CopyState::good);
 }
 
+TEST(FailingDisk, LosesNoGoodCopyByARewriteThatFails) {
+    SimulatedDisk disk;
+    (void)DiskChunkStore::format(*disk.mount(), "vault", "node1");
+    const auto store = DiskChunkStore::open(disk.mount(), "vault", {.rewrites = true});
+    const Chunk chunk = chunkOf("kept");
+    store->put(chunk, 2);
+    for (const Generation generation : {1, 2, 3})
+        for (const DiskCall failing : {DiskCall::write, DiskCall::sync, DiskCall::rename, DiskCall::syncFolder}) {
+            disk.direct([&](DiskCall call, const std::string&) {
+                return call == failing ? Outcome{Outcome::fails, EIO} : Outcome{};
+            });
+            EXPECT_TRUE(codeOf([&] { store->put(chunk, generation); })) << nameOf(failing);
+            disk.direct(nullptr);
+            EXPECT_EQ(store->check(chunk.id(), chunk.size()), CopyState::good) << nameOf(failing);
+        }
+}
+
 class SimulatedUnderTest final : public test::StoreUnderTest {
   public:
     SimulatedUnderTest() {
         (void)DiskChunkStore::format(*disk_.mount(), "vault", "node1");
-        store_ = DiskChunkStore::open(disk_.mount(), "vault", 0);
+        store_ = DiskChunkStore::open(disk_.mount(), "vault");
     }
     ChunkStore& store() override { return *store_; }
     void damage(const ChunkId& id) override { disk_.damage(fileOf(id)); }

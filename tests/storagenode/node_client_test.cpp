@@ -137,7 +137,7 @@ TEST_F(NodeClientTest, IsUnavailableWhileTheNodeHasNoStore) {
 
 TEST_F(NodeClientTest, TakesACopyThatCannotBeReadToItsEndForABadOne) {
     (void)DiskChunkStore::format(*disk_.mount(), "vault", "node1");
-    node_.slot.set(DiskChunkStore::open(disk_.mount(), "vault", 0), {});
+    node_.slot.set(DiskChunkStore::open(disk_.mount(), "vault"), {});
     const Chunk chunk = chunkOf(std::string(1 << 20, 'x'));
     client_.put(chunk, 1);
     const auto readWith = [&](int errnoValue, int failingRead) {

@@ -21,7 +21,7 @@ inline const wire::ClusterKey& testKey() {
 
 class TestNode {
   public:
-    explicit TestNode(std::uint64_t reserveBytes = 0) : store_(reserveBytes) {
+    explicit TestNode(std::uint64_t reserveBytes = 0) : store_({.reserveBytes = reserveBytes}) {
         slot.set(store_.disk(), {});
         server_.start();
     }

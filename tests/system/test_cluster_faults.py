@@ -10,7 +10,7 @@ import pytest
 import requests
 from checker import under_load
 from client import UnexpectedAnswer
-from cluster import Cluster, hashes_of, metric, open_folder
+from cluster import Cluster, events, hashes_of, metric, open_folder
 from mounted_disk import MountedDisk
 
 pytestmark = [pytest.mark.cluster, pytest.mark.storage]
@@ -151,10 +151,17 @@ def test_a_server_and_a_node_that_are_parted_go_on_with_the_others(cluster):
     alice = new_user(cluster)
     data = chance.randbytes(24 * CHUNK_SIZE)
     file_id = alice.upload("film", "film", data)["file_id"]
+    store = cluster.store_of(node)
+
+    def complaints(server):
+        return len(events(server, "store_error", store=store) + events(server, "bad_replica", store=store, fault="silent"))
+
+    told = {server: complaints(server) for server in cluster.servers}
     with under_load(cluster) as checker:
         turned_away = node.line.turned_away
         with cluster.partition(server, node):
             cluster.until(lambda: node.line.turned_away > turned_away + 1, "a server that is turned away")
+            cluster.until(lambda: complaints(server) > told[server], "a server that says so")
             cluster.until(lambda: server.line.turned_away > 0, "a node that is turned away")
             for other in cluster.servers:
                 assert alice.again(other.url).content(file_id) == data
@@ -172,8 +179,7 @@ def test_a_server_and_a_node_that_are_parted_go_on_with_the_others(cluster):
                 "puts and gets of the other server")
             for worker in cluster.workers:
                 worker.start()
-        errors = log_lines(server, '"event":"store_error"', "node-4")
-        assert errors > 0 and log_lines(cluster.servers[1], '"event":"store_error"', "node-4") == 0
+        assert complaints(cluster.servers[1]) == told[cluster.servers[1]]
 
 
 # --- clocks -----------------------------------------------------------------------------------------------------------

@@ -691,6 +691,7 @@ NODE = {"NODE_ID": "node-1", "HOST": "127.0.0.1", "PORT": 0, "STORAGE_PATH": "st
     ("server", SERVER, {"DATABASE_URL": "postgresql://u:hidden@127.0.0.1/x?sslmod=require"}, "DATABASE_URL"),
     ("server", SERVER, {"STORAGE_PATHS": "a,b,c"}, "STORAGE_PATHS"),
     ("server", SERVER, {"STORAGE_RESERVE": "1G"}, "STORAGE_RESERVE"),
+    ("server", SERVER, {"DEDUP": "owner"}, "DEDUP"),
     ("server", SERVER, {"HOST": "0.0.0.0"}, "ADMIN_PASSWORD"),
     ("server", SERVER, {"WRITE_QUORUM": "4"}, "WRITE_QUORUM"),
     ("server", SERVER, {"CHUNK_SIZE": "1K"}, "CHUNK_SIZE"),

@@ -55,7 +55,7 @@ def test_help_and_version_answer():
     ("TLS_CERT", "/cert.pem", "TLS_KEY"),
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
-    ("DEDUP", "owner", "DEDUP"),
+    ("DEDUP", "never", "DEDUP"),
     ("CLUSTER_SECRET", "c" * 40, "CLUSTER_SECRET"),
     ("SWEEP_INTERVALS", "trash=10", "SWEEP_INTERVALS"),
 ])

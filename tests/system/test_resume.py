@@ -1,6 +1,7 @@
 """An upload never starts again from zero: what is sent twice is counted at a proxy that cuts the line."""
 
 import json
+import os
 import re
 import sqlite3
 import time
@@ -253,6 +254,30 @@ def test_chunks_that_the_owner_has_are_not_asked_for(small_chunks, make_proxy, r
     done = alice.again(proxy.url).upload("key", "second", changed)
     assert proxy.sent <= CHUNK_SIZE + overhead(split(data, CHUNK_SIZE))
     assert alice.content(done["file_id"]) == changed
+
+
+@pytest.mark.parametrize("dedup", ["all", "owner"])
+def test_what_another_owner_has_is_written_again_only_when_no_time_may_tell_of_it(make_vault, tmp_path, random_bytes,
+                                                                                     dedup):
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, DEDUP=dedup).start()
+    data = random_bytes(2 * CHUNK_SIZE)
+    vault.user("alice").upload("key", "film", data)
+    Cluster.until(lambda: len(chunk_files(vault)) == 6, "three copies")
+    first = set()
+    for number, path in enumerate(chunk_files(vault)):
+        os.link(path, tmp_path / str(number))  # so that no new file gets the number of an old one
+        first.add(path.stat().st_ino)
+    bob = vault.user("bob")
+    theirs = bob.upload("key", "film", data)["file_id"]
+
+    def written_again():
+        return len(first - {path.stat().st_ino for path in chunk_files(vault)})
+
+    if dedup == "owner":
+        Cluster.until(lambda: written_again() == 6, "three new copies")
+    else:
+        assert written_again() == 0
+    assert bob.content(theirs) == data
 
 
 def test_the_same_content_of_two_owners_is_sent_by_both_and_outlives_the_other(small_chunks, make_proxy, random_bytes):

@@ -99,8 +99,8 @@ class SweepsTest : public catalog::VaultTest {
     void openStore(const std::string& node) {
         const std::filesystem::path folder = disks_.path() / node;
         (void)DiskChunkStore::format(*storagenode::makePosixDisk(folder), "vault", node);
-        live.push_back({stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault", 0), node,
-                        1000, true});
+        live.push_back(
+            {stores[live.size()], DiskChunkStore::open(storagenode::openPosixDisk(folder), "vault"), node, 1000, true});
     }
     void addStore(const std::string& node) {
         stores.push_back(chunks.registerStore({node, "uuid-" + node, node, "", 1000, 900}));
