@@ -43,7 +43,7 @@ constexpr process::Setting ownSettings[] = {
     {"VERSIONS_KEEP", "", "Versions kept of each file, as on the API servers; empty: no version is taken away here"},
     {"CHUNK_SIZE", "4M", "As on the API servers, or the largest that they ever had: the memory of a chunk"},
     {"CHUNK_BUFFERS", "8", "Chunks held in memory at once"},
-    {"JOB_LEASE", "30s", "The job of a worker that was silent for so long is given to another"},
+    {"JOB_LEASE", "30s", "After how long a silence the jobs of this worker are given to another"},
     {"LOG_LEVEL", "info", "debug, info, warning or error"},
     {"LOG_REQUESTS", "false", "One line a request"},
 };
@@ -71,8 +71,7 @@ struct Settings {
           clusterSecret(requiredText(config, "CLUSTER_SECRET")),
           chunkSize(config.bytes("CHUNK_SIZE", 64 << 10, 100 << 20)),
           chunkBuffers(static_cast<std::size_t>(config.integer("CHUNK_BUFFERS", 2, 10'000))),
-          // All who use the queue look after leases, the API servers by the default, which is the longest for that.
-          jobLease(config.duration("JOB_LEASE", 1s, RedisQueueSettings{}.lease)),
+          jobLease(config.duration("JOB_LEASE", 1s, 1h)),
           logLevel(config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"})),
           logRequests(config.boolean("LOG_REQUESTS")) {
         http.host = config.text("HOST");

@@ -273,6 +273,7 @@ def test_a_download_goes_on_at_another_server_by_range(cluster):
 # --- workers ----------------------------------------------------------------------------------------------------------
 
 
+            quick.signal(signal.SIGSTOP)  # it would be done before the slow one has a large job
 def jobs_key(cluster):
     return next(key for key in cluster.redis.ask("KEYS", "chunkvault:*:jobs").splitlines())
 
@@ -282,6 +283,7 @@ def leased(cluster, pid):
     words = cluster.redis.ask("XPENDING", jobs_key(cluster), "workers", "-", "+", "1000").splitlines()
     return {entry for entry, consumer in zip(words, words[1:]) if f"-{pid}-" in consumer}
 
+            quick.signal(signal.SIGCONT)
 
 def chunk_of(cluster, entry):
     """The number of the chunk whose repair the entry asks for; None when it asks for something else, or has gone."""
@@ -296,6 +298,7 @@ def size_of(cluster, chunk):
 
 def copies_that_are_up(cluster, chunk):
     return int(cluster.sql("SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.state = 'good'"
+        quick.signal(signal.SIGCONT)
                            f" AND s.state = 'up' AND r.chunk_id = {chunk}"))
 
 
@@ -705,7 +708,7 @@ NODE = {"NODE_ID": "node-1", "HOST": "127.0.0.1", "PORT": 0, "STORAGE_PATH": "st
     ("worker", WORKER, {"CLUSTER_SECRET": "hidden"}, "CLUSTER_SECRET"),
     ("worker", WORKER, {"SWEEP_INTERVALS": "srub=1h"}, "SWEEP_INTERVALS"),
     ("worker", WORKER, {"VERSIONS_KEEP": "0"}, "VERSIONS_KEEP"),
-    ("worker", WORKER, {"JOB_LEASE": "1h"}, "JOB_LEASE"),
+    ("worker", WORKER, {"JOB_LEASE": "2h"}, "JOB_LEASE"),
     ("worker", WORKER, {"JOB_THREADS": "many"}, "JOB_THREADS"),
     ("storagenode", NODE, {"NODE_ID": None}, "NODE_ID"),
     ("storagenode", NODE, {"NODE_ID": "../../etc"}, "NODE_ID"),

@@ -35,6 +35,7 @@ using OnFailure = std::function<void(const Job&, const char*, bool)>;
 struct Queue {
     std::unique_ptr<JobQueue> jobs;
     std::function<void()> stop;
+    std::unique_ptr<JobQueue> bystander = nullptr;
     JobQueue* operator->() const { return jobs.get(); }
 };
 
@@ -58,6 +59,7 @@ Queue makeInProcess(const Limits& limits, Work work, OnFailure onFailure) {
                                                  std::move(work), std::move(onFailure)));
 }
 
+// With a bystander, another process that only posts, whose own lease is over at once: it looks after the queue too.
 Queue makeRedis(const Limits& limits, Work work, OnFailure onFailure) {
     RedisQueueSettings settings;
     settings.address = test::redisAddress();
@@ -69,8 +71,13 @@ Queue makeRedis(const Limits& limits, Work work, OnFailure onFailure) {
     settings.dead = limits.dead;
     settings.block = milliseconds(20);
     settings.posting.times = {milliseconds(5'000), milliseconds(5'000)};
-    return wrap(std::make_unique<RedisQueue>(settings, std::move(work), std::move(onFailure),
-                                             [](const std::string& what) { ADD_FAILURE() << what; }));
+    const auto onTrouble = [](const std::string& what) { ADD_FAILURE() << what; };
+    auto queue = wrap(std::make_unique<RedisQueue>(settings, std::move(work), std::move(onFailure), onTrouble));
+    settings.consumers = 0;
+    settings.lease = milliseconds(1);
+    queue.bystander = std::make_unique<RedisQueue>(
+        settings, [](const Job&) {}, [](const Job&, const char*, bool) {}, onTrouble);
+    return queue;
 }
 
 class JobQueueTest : public testing::TestWithParam<Maker> {
@@ -167,6 +174,17 @@ TEST_P(JobQueueTest, RunsAJobAgainThatIsPostedWhileItRuns) {
     busy.mayEnd.set_value();
     ASSERT_TRUE(emptied(queue));
     EXPECT_EQ(busy.first, 2);
+}
+
+TEST_P(JobQueueTest, LeavesALongJobToWhoRunsIt) {
+    Busy busy;
+    const Queue queue = make({.threads = 2}, [&](const Job& done) { busy.run(done); });
+    queue->post(job(1));
+    busy.begun.get_future().wait();
+    EXPECT_FALSE(eventually([&] { return busy.first > 1; }, milliseconds(500)));
+    busy.mayEnd.set_value();
+    ASSERT_TRUE(emptied(queue));
+    EXPECT_EQ(busy.first, 1);
 }
 
 TEST_P(JobQueueTest, DropsWhatIsAboveItsLimit) {

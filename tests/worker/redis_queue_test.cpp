@@ -43,11 +43,15 @@ class RedisQueueTest : public testing::Test {
             });
     }
     RedisReply redis(const std::vector<std::string>& command) { return raw_.call(command); }
-    // As a worker that takes a job and dies.
-    void takeAndDie() {
-        const RedisReply taken = redis({"XREADGROUP", "GROUP", "workers", "dead", "COUNT", "1", "BLOCK", "5000",
-                                        "STREAMS", settings.prefix + ":jobs", ">"});
+    // As a worker of that lease that takes a job and dies.
+    void takeAndDie(milliseconds lease) {
+        const RedisReply taken = redis({"XREADGROUP", "GROUP", "workers", "dead/" + std::to_string(lease.count()),
+                                        "COUNT", "1", "BLOCK", "5000", "STREAMS", settings.prefix + ":jobs", ">"});
         ASSERT_FALSE(taken.isNil());
+    }
+    void awaitStreams() {
+        for (const char* name : {":jobs", ":later"})
+            ASSERT_TRUE(eventually([&] { return redis({"EXISTS", settings.prefix + name}).integer == 1; }));
     }
     static bool emptied(const RedisQueue& queue) {
         return eventually([&] { return queue.length() == 0; });
@@ -78,14 +82,13 @@ TEST_F(RedisQueueTest, PassesJobsFromOneProcessToAnother) {
     EXPECT_EQ(poster->dropped(), 0u);
 }
 
-TEST_F(RedisQueueTest, GivesTheJobOfADeadWorkerToAnother) {
-    settings.lease = milliseconds(150);
+TEST_F(RedisQueueTest, GivesTheJobOfADeadWorkerToAnotherWhoseOwnLeaseIsLonger) {
+    settings.lease = std::chrono::hours(1);
     settings.consumers = 0;
     const auto poster = make([](const Job&) {});
+    awaitStreams();
     poster->post(job(1));
-    ASSERT_TRUE(eventually([&] { return redis({"EXISTS", settings.prefix + ":jobs"}).integer == 1; }));
-    ASSERT_TRUE(eventually([&] { return !redis({"XINFO", "GROUPS", settings.prefix + ":jobs"}).items.empty(); }));
-    takeAndDie();
+    takeAndDie(milliseconds(150));
     settings.consumers = 2;
     std::atomic<int> ran = 0;
     const auto worker = make([&](const Job&) { ++ran; });
@@ -94,15 +97,33 @@ TEST_F(RedisQueueTest, GivesTheJobOfADeadWorkerToAnother) {
     EXPECT_EQ(ran, 2);
 }
 
+TEST_F(RedisQueueTest, LeavesAJobToAWorkerWhoseLeaseIsLonger) {
+    settings.lease = milliseconds(1);
+    std::atomic<int> ran = 0;
+    const auto other = make([&](const Job&) { ++ran; });
+    awaitStreams();
+    settings.consumers = 0;
+    const auto poster = make([](const Job&) {});
+    ASSERT_TRUE(eventually([&] {
+        // Whichever of the two takes it.
+        poster->post(job(1));
+        return !redis({"XREADGROUP", "GROUP", "workers", "silent/3600000", "COUNT", "1", "STREAMS",
+                       settings.prefix + ":jobs", ">"})
+                    .isNil();
+    }));
+    const int before = ran;
+    EXPECT_FALSE(eventually([&] { return ran > before; }, milliseconds(500)));
+    EXPECT_EQ(poster->length(), 1u);
+}
+
 TEST_F(RedisQueueTest, GivesUpAJobThatItsWorkersDieOf) {
-    settings.lease = milliseconds(30);
     settings.tries = 2;
     settings.consumers = 0;
     const auto poster = make([](const Job&) {});
-    ASSERT_TRUE(eventually([&] { return redis({"EXISTS", settings.prefix + ":jobs"}).integer == 1; }));
+    awaitStreams();
     poster->post(job(1));
-    takeAndDie();
-    takeAndDie();
+    takeAndDie(milliseconds(30));
+    takeAndDie(milliseconds(30));
     ASSERT_TRUE(emptied(*poster));
     const auto dead = poster->dead(10);
     ASSERT_THAT(dead, SizeIs(1));

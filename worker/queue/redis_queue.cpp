@@ -27,7 +27,8 @@ constexpr milliseconds longestTick{250};
 // What the scripts share. Each entry of the two streams is one job that waits or runs, each member of `delayed` one
 // that waits for its next try, and `known` has the state of both kinds. Consumers take from `jobs` first, where the
 // urgent ones are. An entry is named by the number of its stream and its id there. One script changes all of them at
-// once, so they agree whenever a worker dies. Times are of Redis, so that the workers' clocks do not matter.
+// once, so they agree whenever a worker dies. Times are of Redis, so that the workers' clocks do not matter. A
+// consumer's name ends in its lease, so that whoever looks after an entry goes by the lease of the worker that has it.
 constexpr const char* prelude = R"(
 local jobs, known, delayed, dead, order, later = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local streams = {jobs, later}
@@ -73,6 +74,9 @@ local function field(fields, name)
   for i = 1, #fields, 2 do
     if fields[i] == name then return fields[i + 1] end
   end
+end
+local function leaseOf(name)
+  return string.match(name, '/(%d+)$') or lease
 end
 local function unbury(job)
   redis.call('HDEL', dead, job)
@@ -160,17 +164,24 @@ for i = 10, #ARGV do
   if owns(ARGV[i]) then redis.call('XCLAIM', stream, group, consumer, 0, id, 'JUSTID') end
 end
 for number, stream in ipairs(streams) do
-  local silent = redis.pcall('XPENDING', stream, group, 'IDLE', lease, '-', '+', 100)
-  if silent.err then
+  local workers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
+  if workers.err then
     redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-    silent = {}
+    workers = {}
   end
-  for _, taken in ipairs(silent) do
-    local found = redis.call('XRANGE', stream, taken[1], taken[1])
-    remove(number .. ' ' .. taken[1])
-    if found[1] then
-      local job, failures = field(found[1][2], 'job'), field(found[1][2], 'failures')
-      fail(job or '', tonumber(failures) or 0, 'its worker went silent', false)
+  for _, worker in ipairs(workers) do
+    local name = field(worker, 'name')
+    if field(worker, 'pending') > 0 then
+      for _, taken in ipairs(redis.call('XPENDING', stream, group, 'IDLE', leaseOf(name), '-', '+', 100, name)) do
+        local found = redis.call('XRANGE', stream, taken[1], taken[1])
+        remove(number .. ' ' .. taken[1])
+        if found[1] then
+          local job, failures = field(found[1][2], 'job'), field(found[1][2], 'failures')
+          fail(job or '', tonumber(failures) or 0, 'its worker went silent', false)
+        end
+      end
+    elseif first == '1' and field(worker, 'idle') > 3600000 then
+      redis.call('XGROUP', 'DELCONSUMER', stream, group, name)
     end
   end
 end
@@ -180,16 +191,6 @@ for _, due in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', time, 'LIMIT',
   local failures, job = string.match(due, '^(%d+) (.*)$')
   redis.call('ZREM', delayed, due)
   if job then enqueue(job, failures) end
-end
-
-if first == '1' then
-  for _, stream in ipairs(streams) do
-    for _, worker in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-      if field(worker, 'pending') == 0 and field(worker, 'idle') > 3600000 then
-        redis.call('XGROUP', 'DELCONSUMER', stream, group, field(worker, 'name'))
-      end
-    end
-  end
 end
 
 -- Only what came from elsewhere, or what Redis gave up for want of memory, makes these differ.
@@ -241,12 +242,15 @@ post(first)
 return 1
 )";
 
-// Unlike that of any process before: what a dead worker left must not look like this one's.
-std::string newConsumer() {
+std::string inMs(milliseconds time) { return std::to_string(time.count()); }
+
+// Unlike that of any process before: what a dead worker left must not look like this one's. Its end is the lease.
+std::string newConsumer(milliseconds lease) {
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
     std::random_device random;
-    return std::string(host.data()) + '-' + std::to_string(::getpid()) + '-' + std::to_string(random());
+    return std::string(host.data()) + '-' + std::to_string(::getpid()) + '-' + std::to_string(random()) + '/' +
+           inMs(lease);
 }
 
 std::int64_t takeNumber(std::string_view& text) {
@@ -280,8 +284,6 @@ const std::string& urgentKinds() {
     return names;
 }
 
-std::string inMs(milliseconds time) { return std::to_string(time.count()); }
-
 }  // namespace
 
 std::string redisPrefix(std::string_view clusterSecret) {
@@ -297,7 +299,7 @@ RedisQueue::RedisQueue(const RedisQueueSettings& settings, std::function<void(co
       run_(std::move(run)),
       onFailure_(std::move(onFailure)),
       onTrouble_(std::move(onTrouble)),
-      consumer_(newConsumer()),
+      consumer_(newConsumer(settings.lease)),
       keys_{settings.prefix + ":jobs", settings.prefix + ":known",      settings.prefix + ":delayed",
             settings.prefix + ":dead", settings.prefix + ":dead_order", settings.prefix + ":later"},
       pool_(settings.address, settings.posting) {

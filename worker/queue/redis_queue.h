@@ -27,11 +27,11 @@ struct RedisQueueSettings {
     std::size_t queued = 100'000;                 // in all processes together; more are dropped
     int tries = 5;                                // of one job; a worker that dies of it counts as one
     std::chrono::milliseconds firstBackoff{500};  // doubles with each try
-    std::chrono::milliseconds lease{30'000};      // a job whose worker is silent for so long is given to another
-    std::size_t dead = 1'000;                     // more: the oldest are forgotten
-    std::chrono::milliseconds block{250};         // of one wait for jobs: so long does stop() wait for an idle consumer
-    RedisTimes times;                             // of the consumers
-    RedisPoolLimits posting;                      // of post() and of what is asked about the queue
+    std::chrono::milliseconds lease{30'000};  // a job of this process is given to another when it is silent for so long
+    std::size_t dead = 1'000;                 // more: the oldest are forgotten
+    std::chrono::milliseconds block{250};     // of one wait for jobs: so long does stop() wait for an idle consumer
+    RedisTimes times;                         // of the consumers
+    RedisPoolLimits posting;                  // of post() and of what is asked about the queue
 };
 
 // "chunkvault:{<16 hex>}": the same for all programs of a cluster, and unlike that of any other cluster on the same
