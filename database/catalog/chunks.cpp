@@ -161,13 +161,16 @@ ContentSafety Chunks::safety(ContentId content) {
 }
 
 void Chunks::replicaGood(ChunkRow chunk, StoreRow store, Generation generation) {
-    database_.write([&](Session& session) {
-        session.execute(
+    static const std::string
+        select =
             "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
             " SELECT k.id, s.id, 'good', CAST($1 AS BIGINT) FROM chunks k JOIN stores s ON s.id = $2"
-            " WHERE k.id = $3 AND k.generation = $4 AND k.state = 'live' AND s.state <> 'removed'"
-            " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
-            {clock_(), store, chunk, generation});
+            " WHERE k.id = $3 AND k.generation = $4 AND k.state = 'live' AND s.state <> 'removed'",
+        update = " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
+        // Waits for who raises the generation, and sees it then.
+        sqlite = select + update, postgres = select + " FOR KEY SHARE OF k" + update;
+    database_.write([&](Session& session) {
+        session.execute(session.isPostgres() ? postgres : sqlite, {clock_(), store, chunk, generation});
     });
 }
 
@@ -387,6 +390,21 @@ std::optional<Generation> Chunks::forgetSurplus(ChunkRow chunk, StoreRow store) 
         generation = now;
     });
     return generation;
+}
+
+bool Chunks::refuseCopy(ChunkRow chunk, StoreRow store) {
+    static const std::string lockSqlite = "SELECT 1 FROM chunks WHERE id = $1 AND state = 'live'",
+                             lockPostgres = lockSqlite + " FOR UPDATE";
+    bool refused = false;
+    database_.write([&](Session& session) {
+        refused = false;
+        session.query(session.isPostgres() ? lockPostgres : lockSqlite, {chunk}, [&](const Row&) { refused = true; });
+        // In a statement of its own: it sees what was recorded while the lock was waited for.
+        session.query("SELECT 1 FROM replicas WHERE chunk_id = $1 AND store_id = $2", {chunk, store},
+                      [&](const Row&) { refused = false; });
+        if (refused) session.execute("UPDATE chunks SET generation = generation + 1 WHERE id = $1", {chunk});
+    });
+    return refused;
 }
 
 std::int64_t Chunks::mostThereCanBe() {

@@ -132,6 +132,9 @@ class Chunks {
     // store and raises the generation, so that an upload whose put on store is under way does not count it. Gives the
     // generation at which the store is to remove its copy; nullopt: it is wanted, or collection is held.
     [[nodiscard]] std::optional<Generation> forgetSurplus(ChunkRow chunk, StoreRow store);
+    // Under the row's lock: when no copy on store is known, raises the generation, so that whoever has put one there
+    // and not recorded it yet does not count it. False: one is known, or the chunk is being collected.
+    [[nodiscard]] bool refuseCopy(ChunkRow chunk, StoreRow store);
     [[nodiscard]] std::int64_t count();           // reads all of them
     [[nodiscard]] std::int64_t mostThereCanBe();  // reads one
     // Of these ids, the ones whose collection has begun.

@@ -72,14 +72,16 @@ std::vector<PinnedChunk> pinChunks(Session& session, UploadId upload, std::span<
 }
 
 void recordStored(Session& session, UploadId upload, std::span<const StoredChunk> chunks, Timestamp now) {
-    static const BatchSql replicas(
+    static const std::string select =
         "INSERT INTO replicas (chunk_id, store_id, state, verified_at)"
         " WITH w (chunk_id, store_id, generation) AS (VALUES {rows})"
         " SELECT k.id, s.id, 'good', CAST($1 AS BIGINT) FROM w JOIN chunks k ON k.id = w.chunk_id"
         " AND k.generation = w.generation AND k.state = 'live'"
-        " JOIN stores s ON s.id = w.store_id AND s.state <> 'removed' WHERE 1 = 1 ORDER BY k.id, s.id"
-        " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at",
-        1, 3);
+        " JOIN stores s ON s.id = w.store_id AND s.state <> 'removed' WHERE 1 = 1 ORDER BY k.id, s.id";
+    static const std::string update =
+        " ON CONFLICT (chunk_id, store_id) DO UPDATE SET state = 'good', verified_at = excluded.verified_at";
+    // As in Chunks::replicaGood.
+    static const BatchSql replicas(select + update, 1, 3), replicasHeld(select + " FOR KEY SHARE OF k" + update, 1, 3);
     static const BatchSql stored(
         "WITH w (idx, chunk_id) AS (VALUES {rows}) UPDATE upload_chunks SET stored = 1 FROM w"
         " WHERE upload_chunks.upload_id = $1 AND upload_chunks.idx = w.idx AND upload_chunks.chunk_id = w.chunk_id",
@@ -92,7 +94,7 @@ void recordStored(Session& session, UploadId upload, std::span<const StoredChunk
     }
     std::vector<Value> copyRows;
     for (const auto& [chunk, store, generation] : copies) copyRows.insert(copyRows.end(), {chunk, store, generation});
-    replicas.executeLater(session, {now}, copyRows);
+    (session.isPostgres() ? replicasHeld : replicas).executeLater(session, {now}, copyRows);
     stored.executeLater(session, {upload}, rows);
 }
 

@@ -195,14 +195,9 @@ def test_a_node_with_a_wrong_clock_keeps_its_chunks(cluster, offset):
     def refused():
         return sum(metric(server, "chunkvault_internal_unauthorized_total", reason="stale") for server in cluster.servers)
     right = dict(node.settings)
-    collecting = cluster.servers[1]
     with under_load(cluster) as checker:
         node.stop()
-        node.settings |= {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": 1}
-        # Patient enough for chunks that clients are about to record, but not for what is two days old.
-        collecting.stop()
-        collecting.settings["GC_AGE"] = "60s"
-        collecting.start()
+        node.settings |= wrong_clock(offset)
         before = refused()
         try:
             node.start()
@@ -221,9 +216,6 @@ def test_a_node_with_a_wrong_clock_keeps_its_chunks(cluster, offset):
             node.kill()
             node.settings = right
             node.start()
-            collecting.stop()
-            collecting.settings["GC_AGE"] = "0s"
-            collecting.start()
 
 
 # --- nodes that come and go -------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ constexpr int voidCopiesAtOnce = 10'000;
 constexpr int expiredStepsAtMost = 100;
 constexpr Timestamp countedForUs = hourUs;     // between two passes; what was counted longer ago is counted anew
 constexpr std::size_t orphansAtMost = 50'000;  // that a pass takes; the next goes on
+// Whatever GC_AGE says: a file that is put anew after it was listed has another time then, however coarse those are.
+constexpr std::int64_t youngestOrphanUs = 100'000;
 
 bool isCalm(const std::vector<catalog::Store>& stores) {
     return std::ranges::all_of(stores, [](const catalog::Store& store) {
@@ -121,6 +123,7 @@ SweepReport Sweeps::underReplicated() {
     if (underAt_.get() == 0) underAgain_ = false;
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
+    const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
     catalog::ChunkRow after{underAt_.get()};
     for (;;) {
         throwIfStopped(stop_);
@@ -139,7 +142,7 @@ SweepReport Sweeps::underReplicated() {
             return report;
         }
         after = window.last;
-        if (report.changed >= settings_.postAtMost) {
+        if (report.changed >= settings_.postAtMost || std::chrono::steady_clock::now() >= end) {
             underAt_.set(catalog::valueOf(after));
             report.more = true;
             return report;
@@ -299,53 +302,99 @@ SweepReport Sweeps::unreferenced() {
 SweepReport Sweeps::orphans() {
     if (std::string why = held(); !why.empty()) return {.note = std::move(why)};
     if (std::string why = wrongClock(); !why.empty()) return {.note = std::move(why)};
+    const std::lock_guard lock(orphansMutex_);
     SweepReport report;
     const auto stores = stores_();
-    for (const LiveStore& live : stores) {
-        if (!live.answers) continue;
+    struct OfStore {
+        const LiveStore* live;
+        OrphanWalk walk;
+        std::vector<Orphan> found;
+    };
+    std::vector<OfStore> all;
+    for (const LiveStore& live : stores)
+        if (live.answers) all.push_back({&live, orphansAt_[live.row], {}});
+    // The other stores have nothing to do with what goes wrong at one.
+    const auto attempt = [&](OfStore& of, const auto& step) {
         try {
-            orphansOf(live, stores, report);
+            return step(of);
         } catch (const Error& error) {
             if (stop_.stop_requested()) throw;
-            report.note = error.what();  // the other stores have nothing to do with it
+            report.note = error.what();
+            return false;
         }
+    };
+    // In turns, so that a large one does not keep the others waiting.
+    const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
+    std::vector<OfStore> looked;
+    for (std::vector<OfStore> left = std::move(all); !left.empty();) {
+        std::vector<OfStore> again;
+        for (OfStore& of : left) {
+            if (!attempt(of, [&](OfStore& at) {
+                    report.examined += unknownOf(*at.live, stores, at.walk, at.found);
+                    return true;
+                }))
+                continue;
+            const bool goOn =
+                of.walk.nextByte < 256 && of.found.size() <= orphansAtMost && std::chrono::steady_clock::now() < end;
+            (goOn ? again : looked).push_back(std::move(of));
+        }
+        left = std::move(again);
+    }
+    for (OfStore& of : looked) {
+        const bool done = attempt(of, [&](OfStore& at) { return takeOrphans(*at.live, at.walk, at.found, report); });
+        // What was not taken is looked for again.
+        if (!done) continue;
+        report.more = report.more || of.walk.nextByte < 256;
+        orphansAt_[of.live->row] = of.walk.nextByte < 256 ? of.walk : OrphanWalk{};
     }
     return report;
 }
 
-void Sweeps::orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report) {
-    std::vector<KeptChunk> orphans;
-    for (int byte = 0; byte < 256 && orphans.size() <= orphansAtMost; ++byte) {
-        std::optional<ChunkId> after;
-        for (bool more = true; more;) {
-            throwIfStopped(stop_);
-            const KeptPage kept =
-                live.store->list(static_cast<std::uint8_t>(byte), settings_.unreferencedUs, after, maxKeptPage);
-            unknownOf(kept.chunks, live, stores, orphans);
-            report.examined += static_cast<std::int64_t>(kept.chunks.size());
-            more = kept.more;
-            if (more) after = kept.chunks.back().id;
-        }
+// Looks at the files of one more byte; how many there are.
+std::int64_t Sweeps::unknownOf(const LiveStore& live, const std::vector<LiveStore>& stores, OrphanWalk& walk,
+                               std::vector<Orphan>& unknown) {
+    std::int64_t examined = 0;
+    std::optional<ChunkId> after;
+    for (bool more = true; more;) {
+        throwIfStopped(stop_);
+        const KeptPage kept =
+            live.store->list(static_cast<std::uint8_t>(walk.nextByte),
+                             std::max(settings_.unreferencedUs, youngestOrphanUs), after, maxKeptPage);
+        addUnknown(kept.chunks, live, stores, unknown);
+        examined += static_cast<std::int64_t>(kept.chunks.size());
+        more = kept.more;
+        if (more) after = kept.chunks.back().id;
     }
+    walk.examined += examined;
+    ++walk.nextByte;
+    return examined;
+}
+
+// False when nothing may be collected.
+bool Sweeps::takeOrphans(const LiveStore& live, OrphanWalk& walk, const std::vector<Orphan>& orphans,
+                         SweepReport& report) {
+    walk.found += static_cast<std::int64_t>(orphans.size());
     if (std::string note = holdAbove(
-            static_cast<std::int64_t>(orphans.size()), [&] { return catalog_.chunks.count(); },
-            "files on one store are unknown to the catalog");
+            walk.found, [&] { return walk.examined; }, "files on one store are unknown to the catalog");
         !note.empty()) {
         report.note = std::move(note);
-        return;
+        return false;
     }
-    for (const KeptChunk& chunk : orphans) {
+    for (const Orphan& orphan : orphans) {
         throwIfStopped(stop_);
         if (std::string why = held(); !why.empty()) {
             report.note = std::move(why);
-            return;
+            return false;
         }
-        if (live.store->removeOrphan(chunk)) ++report.changed;
+        // Somebody may have put it there and be about to record it, or have recorded it since.
+        if (orphan.chunk && !catalog_.chunks.refuseCopy(*orphan.chunk, live.row)) continue;
+        if (live.store->removeOrphan(orphan.file)) ++report.changed;
     }
+    return true;
 }
 
-void Sweeps::unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
-                       std::vector<KeptChunk>& unknown) {
+void Sweeps::addUnknown(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                        std::vector<Orphan>& unknown) {
     std::vector<ChunkId> ids;
     ids.reserve(kept.size());
     for (const KeptChunk& chunk : kept) ids.push_back(chunk.id);
@@ -355,7 +404,8 @@ void Sweeps::unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live
     for (const KeptChunk& chunk : kept) {
         if (std::ranges::find(removing, chunk.id) != removing.end()) continue;  // its job is under way
         const auto found = known.find(chunk.id);
-        if (found == known.end() || !adopt(live, stores, chunk, found->second)) unknown.push_back(chunk);
+        if (found == known.end()) unknown.push_back({chunk, std::nullopt});
+        else if (!adopt(live, stores, chunk, found->second)) unknown.push_back({chunk, found->second.row});
     }
 }
 

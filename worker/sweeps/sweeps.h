@@ -40,7 +40,8 @@ struct SweepSettings {
     std::int64_t collectAlways = 1000;   // so many may go whatever the share
     std::int64_t postAtMost = 5000;      // jobs that one pass posts; the next goes on behind them
     std::int64_t examineAtMost = 50000;  // chunks that a pass which looks at all of them looks at
-    std::chrono::milliseconds passAtMost{60'000};  // of a scrub, and of emptying the stores' trash
+    // Of a scrub, of a look for missing copies or orphans, and of emptying the stores' trash; the next goes on there.
+    std::chrono::milliseconds passAtMost{60'000};
     catalog::NodeTimes nodes;
 };
 
@@ -108,9 +109,20 @@ class Sweeps {
     [[nodiscard]] static bool cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
                                              SweepReport& report);
     void scrubStore(const LiveStore& live, Timestamp before, SweepReport& report);
-    void orphansOf(const LiveStore& live, const std::vector<LiveStore>& stores, SweepReport& report);
-    void unknownOf(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
-                   std::vector<KeptChunk>& unknown);
+    // A look at all files of a store, in as many passes as it takes.
+    struct OrphanWalk {
+        int nextByte = 0;  // the first one of the ids that come next
+        std::int64_t examined = 0, found = 0;
+    };
+    struct Orphan {
+        KeptChunk file;
+        std::optional<catalog::ChunkRow> chunk;  // one that is known, but not as having a copy there
+    };
+    std::int64_t unknownOf(const LiveStore& live, const std::vector<LiveStore>& stores, OrphanWalk& walk,
+                           std::vector<Orphan>& unknown);
+    void addUnknown(const std::vector<KeptChunk>& kept, const LiveStore& live, const std::vector<LiveStore>& stores,
+                    std::vector<Orphan>& unknown);
+    bool takeOrphans(const LiveStore& live, OrphanWalk& walk, const std::vector<Orphan>& orphans, SweepReport& report);
     [[nodiscard]] bool adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
                              const catalog::ChunkAudit& chunk);
 
@@ -126,6 +138,8 @@ class Sweeps {
     std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
     std::mutex drainMutex_;
     std::map<catalog::StoreRow, catalog::ChunkRow> drainAt_;  // where the next pass over a draining store goes on
+    std::mutex orphansMutex_;
+    std::map<catalog::StoreRow, OrphanWalk> orphansAt_;
     struct Collection {
         bool counted = false;  // how many would go is known, and it is no more than may go
         catalog::ChunkRow after{};
