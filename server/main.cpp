@@ -213,9 +213,7 @@ int run(const process::Config& config) {
     });
     worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
-    if (!cluster)
-        schedule.emplace(sweeps, maintenance.localSchedule(), nullptr,
-                         [&](const worker::SweepSchedule::Run& done) { worker::observeSweep(metrics, log, done); });
+    if (!cluster) schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
 
     ChunkIntake intake(catalog.uploads, stores, maintenance.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
         queue->post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
@@ -224,6 +222,7 @@ int run(const process::Config& config) {
     std::unique_ptr<Cache> cache;
     if (cluster)
         cache = std::make_unique<RedisCache>(
+    const auto sweepRan = [&](const worker::SweepRun& done) { worker::observeSweep(metrics, log, done); };
             RedisCacheSettings{.address = settings.redis, .prefix = redisPrefix + versionText + ":cache:"});
     else cache = std::make_unique<LocalCache>(settings.cacheBytes);
     // Waiting takes a connection, of which others need some too.
@@ -266,7 +265,7 @@ int run(const process::Config& config) {
         clock,
         [&](std::string_view name) -> std::optional<wire::Json> {
             const auto report =
-                cluster ? worker::runLeased(sweeps, leases, name, sweepPatience) : schedule->runNow(name);
+                cluster ? worker::runLeased(sweeps, leases, name, sweepPatience, sweepRan) : schedule->runNow(name);
             if (!report) return std::nullopt;
             return wire::Json{
                 {"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};

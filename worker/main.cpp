@@ -183,7 +183,7 @@ int run(const process::Config& config) {
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())
             schedules.push_back(std::make_unique<SweepSchedule>(
-                sweeps, group, &leases, [&](const SweepSchedule::Run& swept) { observeSweep(metrics, log, swept); }));
+                sweeps, group, &leases, [&](const SweepRun& swept) { observeSweep(metrics, log, swept); }));
         metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
                       [&] { return static_cast<double>(queue.length()); });
         std::mutex mutex;

@@ -1,6 +1,7 @@
 #include "worker/sweeps/sweeps.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -399,6 +400,51 @@ TEST_P(SweepsTest, CallNoCopyBadForWhatHappenedOnTheWay) {
 }
 
 TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {
+    EXPECT_THAT(wrongAnswers, ElementsAre(stores[1], stores[2])) << "but it is told";
+}
+
+TEST_P(SweepsTest, TellOfAStoreThatGivesSomethingElseThanItFindsGoodItself) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    const auto altered = std::make_shared<Altered>(live[1].store);
+    live[1].store = altered;
+    const auto verify = [&] {
+        queue.post({JobKind::verifyChunk, catalog::valueOf(rowOf("hello"))});
+        (void)work();
+    };
+    const auto faulty = [&] {
+        std::vector<StoreRow> found;
+        for (const catalog::Store& store : chunks.stores(false))
+            if (catalog::isFaulty(store, systemNow())) found.push_back(store.row);
+        return found;
+    };
+    verify();
+    EXPECT_THAT(wrongAnswers, IsEmpty());
+
+    int gets = 0;
+    altered->onGet = [&] {
+        if (++gets == 1) throw Error(ErrorCode::chunkCorrupt, "its hash is another");
+    };
+    verify();
+    EXPECT_THAT(wrongAnswers, IsEmpty()) << "it gave the right bytes the second time";
+    altered->onGet = [] { throw Error(ErrorCode::unavailable, "It does not answer."); };
+    EXPECT_EQ(catalog::errorOf(verify), ErrorCode::unavailable);
+    EXPECT_THAT(wrongAnswers, IsEmpty()) << "silence is no answer";
+    EXPECT_THAT(faulty(), IsEmpty());
+
+    for (const ErrorCode code : {ErrorCode::chunkCorrupt, ErrorCode::chunkMissing, ErrorCode::internal}) {
+        altered->onGet = [=] { throw Error(code, "It has something else."); };
+        wrongAnswers.clear();
+        verify();
+        EXPECT_THAT(wrongAnswers, ElementsAre(stores[1]));
+    }
+    EXPECT_THAT(faulty(), ElementsAre(stores[1]));
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(3)) << "its own word says that the copy is good";
+
+    flip("hello", 1);
+    wrongAnswers.clear();
+    verify();
+    EXPECT_THAT(wrongAnswers, IsEmpty()) << "a damaged copy is none";
     const auto alice = makeUser("alice");
     const auto file = keep(alice, "f", "hello").entry.id;
     (void)keep(alice, "g", "other");
@@ -1049,7 +1095,12 @@ TEST_P(SweepsTest, RunOnceAtATimeAlsoWithinOneProcess) {
         },
         queue, settings, clock());
     SweepLeases leases(catalogOf.nodes, "this process");
-    const auto runNow = [&](Sweeps& which) { return runLeased(which, leases, "under_replicated", {}); };
+    std::atomic<int> told = 0;
+    const auto onRun = [&](const SweepRun& run) {
+        EXPECT_EQ(run.name, "under_replicated");
+        ++told;
+    };
+    const auto runNow = [&](Sweeps& which) { return runLeased(which, leases, "under_replicated", {}, onRun); };
     {
         const std::jthread first([&] { EXPECT_TRUE(runNow(slow)); });
         entered.get_future().wait();
@@ -1057,14 +1108,15 @@ TEST_P(SweepsTest, RunOnceAtATimeAlsoWithinOneProcess) {
         goOn.set_value();
     }
     EXPECT_TRUE(runNow(sweeps));
-    EXPECT_FALSE(runLeased(sweeps, leases, "nothing", {}));
+    EXPECT_FALSE(runLeased(sweeps, leases, "nothing", {}, onRun));
+    EXPECT_EQ(told, 2);
 }
 
 TEST_P(SweepsTest, GoOnAtOnceAfterARunWhoseEndCouldNotBeRecorded) {
     ASSERT_TRUE(catalogOf.nodes.beginSweep("trash", "this process", hourUs, std::nullopt));
     SweepLeases others(catalogOf.nodes, "another"), leases(catalogOf.nodes, "this process");
     EXPECT_FALSE(others.begin("trash", std::nullopt));
-    EXPECT_TRUE(runLeased(sweeps, leases, "trash", {}));
+    EXPECT_TRUE(runLeased(sweeps, leases, "trash", {}, [](const SweepRun&) {}));
     EXPECT_TRUE(others.begin("trash", std::nullopt)) << "it has ended now";
 }
 
@@ -1122,7 +1174,7 @@ TEST_P(NodesSweepTest, HasTheRepairsPostedAtOnce) {
     int passes = 0;
     SweepLeases leases(catalogOf.nodes, "this worker");
     SweepSchedule schedule(few, {{"nodes", std::chrono::milliseconds(20)}, {"under_replicated", std::chrono::hours(1)}},
-                           &leases, [&](const SweepSchedule::Run& run) {
+                           &leases, [&](const SweepRun& run) {
                                const std::lock_guard lock(mutex);
                                if (run.name == "under_replicated") ++passes;
                                changed.notify_all();
@@ -1171,20 +1223,22 @@ TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
         catalog, [] { return std::vector<LiveStore>(); }, queue, {}, time.clock());
     std::mutex mutex;
     std::condition_variable changed;
-    int runs = 0;
+    std::map<std::string, int> runs;
     SweepSchedule schedule(sweeps, {{"scrub", std::chrono::milliseconds(1)}, {"contents", std::chrono::hours(1)}},
-                           nullptr, [&](const SweepSchedule::Run& run) {
-                               EXPECT_EQ(run.name, "scrub");
+                           nullptr, [&](const SweepRun& run) {
                                EXPECT_EQ(run.error, "");
                                const std::lock_guard lock(mutex);
-                               ++runs;
+                               ++runs[std::string(run.name)];
                                changed.notify_all();
                            });
     std::unique_lock lock(mutex);
-    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(10), [&] { return runs >= 3; }));
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(10), [&] { return runs["scrub"] >= 3; }));
+    EXPECT_EQ(runs.size(), 1u);
     lock.unlock();
     EXPECT_TRUE(schedule.runNow("contents"));
 }
 
 }  // namespace
+    lock.lock();
+    EXPECT_EQ(runs["contents"], 1);
 }  // namespace chunkvault::worker

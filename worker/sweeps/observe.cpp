@@ -4,7 +4,7 @@ namespace chunkvault::worker {
 
 using process::Level;
 
-void observeSweep(process::Metrics& metrics, process::Log& log, const SweepSchedule::Run& run) {
+void observeSweep(process::Metrics& metrics, process::Log& log, const SweepRun& run) {
     const std::map<std::string, std::string> labels{{"sweep", std::string(run.name)}};
     metrics.counter("chunkvault_sweep_runs_total", "Sweeps that ended", labels).Increment();
     metrics.counter("chunkvault_sweep_failures_total", "Sweeps that failed", labels)

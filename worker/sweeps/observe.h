@@ -9,7 +9,7 @@
 namespace chunkvault::worker {
 
 // A line when something changed or went wrong; counters by the sweep's name.
-void observeSweep(process::Metrics& metrics, process::Log& log, const SweepSchedule::Run& run);
+void observeSweep(process::Metrics& metrics, process::Log& log, const SweepRun& run);
 
 void observeFailedJob(process::Log& log, const Job& job, const char* what, bool givenUp);
 

@@ -18,6 +18,23 @@ constexpr std::chrono::milliseconds goOnAfter{10'000};  // when one pass was not
 
 std::int64_t microseconds(std::chrono::milliseconds time) { return time.count() * 1000; }
 
+// Tells of what run does, unless that is nothing.
+template <typename DoRun>
+std::optional<SweepReport> told(std::string_view name, const OnSweepRun& onRun, DoRun&& run) {
+    const auto begin = Steady::now();
+    const auto tell = [&](const SweepReport& report, std::string_view error) {
+        onRun({name, report, error, std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - begin)});
+    };
+    try {
+        std::optional<SweepReport> report = run();
+        if (report) tell(*report, "");
+        return report;
+    } catch (const std::exception& error) {
+        tell({}, error.what());
+        throw;
+    }
+}
+
 }  // namespace
 
 SweepLeases::SweepLeases(catalog::Nodes& nodes, std::string holder, std::chrono::milliseconds lease)
@@ -84,7 +101,7 @@ void SweepLeases::end(catalog::SweepRun run) noexcept {
 }
 
 std::optional<SweepReport> runLeased(Sweeps& sweeps, SweepLeases& leases, std::string_view name,
-                                     std::chrono::milliseconds patience) {
+                                     std::chrono::milliseconds patience, const OnSweepRun& onRun) {
     const auto names = Sweeps::names();
     if (std::ranges::find(names, name) == names.end()) return std::nullopt;
     const auto deadline = Steady::now() + patience;
@@ -93,11 +110,10 @@ std::optional<SweepReport> runLeased(Sweeps& sweeps, SweepLeases& leases, std::s
             throw Error(ErrorCode::conflict, "This sweep is running already. Look at /admin/sweeps for its result.");
         std::this_thread::sleep_for(askAgainAfter);
     }
-    return leases.run(sweeps, name);
+    return told(name, onRun, [&] { return std::optional(leases.run(sweeps, name)); });
 }
 
-SweepSchedule::SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases,
-                             std::function<void(const Run&)> onRun)
+SweepSchedule::SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases, OnSweepRun onRun)
     : sweeps_(sweeps), entries_(std::move(entries)), leases_(leases), onRun_(std::move(onRun)), thread_([this] {
           work();
       }) {}
@@ -113,7 +129,7 @@ SweepSchedule::~SweepSchedule() {
 
 std::optional<SweepReport> SweepSchedule::runNow(std::string_view name) {
     const std::lock_guard lock(running_);
-    return sweeps_.run(name);
+    return told(name, onRun_, [&] { return sweeps_.run(name); });
 }
 
 const SweepSchedule::Entry* SweepSchedule::wanted() const {
@@ -122,23 +138,22 @@ const SweepSchedule::Entry* SweepSchedule::wanted() const {
 }
 
 bool SweepSchedule::runDue(const Entry& entry, bool atOnce) {
-    const auto begin = Steady::now();
-    const auto tell = [&](const SweepReport& report, std::string_view error) {
-        onRun_(
-            {entry.name, report, error, std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - begin)});
-        more_[&entry] = report.more;
-        return report.more;
-    };
     const auto interval = more_[&entry] ? std::min(entry.interval, goOnAfter) : entry.interval;
+    // Another process may have run it meanwhile; a little less than the interval, so that clocks do not make a pass
+    // wait for the next one.
+    const auto ifDue = atOnce ? std::nullopt : std::optional(interval * 9 / 10);
+    const auto runHere = [&]() -> std::optional<SweepReport> {
+        if (!leases_->begin(entry.name, ifDue)) return std::nullopt;
+        return leases_->run(sweeps_, entry.name);
+    };
     try {
-        if (leases_ == nullptr) return tell(runNow(entry.name).value_or(SweepReport{}), "");
-        // Another process may have run it meanwhile; a little less than the interval, so that clocks do not make a pass
-        // wait for the next one.
-        const auto ifDue = atOnce ? std::nullopt : std::optional(interval * 9 / 10);
-        if (leases_->begin(entry.name, ifDue)) return tell(leases_->run(sweeps_, entry.name), "");
+        const auto report = leases_ == nullptr ? runNow(entry.name) : told(entry.name, onRun_, runHere);
+        if (!report) return false;
+        more_[&entry] = report->more;
+        return report->more;
+    } catch (const std::exception&) {  // it was told
+        more_[&entry] = false;
         return false;
-    } catch (const std::exception& error) {
-        return tell({}, error.what());
     }
 }
 

@@ -17,6 +17,15 @@
 
 namespace chunkvault::worker {
 
+struct SweepRun {
+    std::string_view name;
+    SweepReport report;
+    std::string_view error;  // empty when it went well
+    std::chrono::microseconds time;
+};
+// Is told of every run in this process, on the thread that ran it.
+using OnSweepRun = std::function<void(const SweepRun&)>;
+
 // Who runs which sweep, for several processes on one catalog. Thread-safe.
 class SweepLeases {
   public:
@@ -42,7 +51,7 @@ class SweepLeases {
 // Runs one sweep now on the caller's thread; nullopt when there is none of this name. Waits up to patience for whoever
 // runs it already, then throws Error conflict.
 [[nodiscard]] std::optional<SweepReport> runLeased(Sweeps& sweeps, SweepLeases& leases, std::string_view name,
-                                                   std::chrono::milliseconds patience);
+                                                   std::chrono::milliseconds patience, const OnSweepRun& onRun);
 
 // A thread that runs a few sweeps, one after the other.
 class SweepSchedule {
@@ -51,15 +60,8 @@ class SweepSchedule {
         std::string name;
         std::chrono::milliseconds interval;
     };
-    struct Run {
-        std::string_view name;
-        SweepReport report;
-        std::string_view error;  // empty when it went well
-        std::chrono::microseconds time;
-    };
-    // leases: nullptr when this process is the only one. onRun is told of every run here.
-    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases,
-                  std::function<void(const Run&)> onRun);
+    // leases: nullptr when this process is the only one.
+    SweepSchedule(Sweeps& sweeps, std::vector<Entry> entries, SweepLeases* leases, OnSweepRun onRun);
     ~SweepSchedule();  // waits for the sweep that runs
 
     // Runs one of any name now on the caller's thread, after the one that runs here; without leases only.
@@ -74,7 +76,7 @@ class SweepSchedule {
     Sweeps& sweeps_;
     const std::vector<Entry> entries_;
     SweepLeases* const leases_;
-    const std::function<void(const Run&)> onRun_;
+    const OnSweepRun onRun_;
     std::map<const Entry*, bool> more_;  // what the last run here said; of thread_ alone
     std::mutex running_;                 // one sweep at a time
     std::mutex mutex_;
