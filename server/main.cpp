@@ -29,6 +29,7 @@
 #include "common/wire/node_report.h"
 #include "database/catalog/clock_check.h"
 #include "database/catalog/export.h"
+#include "database/catalog/node_times_check.h"
 #include "server/api/change_waiters.h"
 #include "server/api/routes.h"
 #include "server/auth/base64.h"
@@ -162,7 +163,9 @@ int run(const process::Config& config) {
     const worker::Maintenance& maintenance = settings.maintenance;
     worker::Throttle repairs(maintenance.repairBytesPerS), moves(maintenance.rebalanceBytesPerS);
     worker::Jobs jobs(catalog, liveStores, buffers, maintenance.sweeps.replicationFactor, repairs, moves,
-                      ending.get_token());
+                      ending.get_token(), [&](const std::string& node, const worker::WrongAnswer& answer) {
+                          worker::observeWrongAnswer(metrics, log, node, answer);
+                      });
     const auto runJob = [&](const worker::Job& job) { jobs.run(job); };
     const auto jobFailed = [&](const worker::Job& job, const char* what, bool givenUp) {
         worker::observeFailedJob(log, job, what, givenUp);
@@ -185,15 +188,21 @@ int run(const process::Config& config) {
         worker::observeJobs(metrics, jobs);
     }
 
-    auto& badReplicas = metrics.counter("chunkvault_bad_replicas_total", "Copies that were found missing or damaged");
     ReplicatedChunkStore stores(
         settings.replication,
         {.onBadReplica =
              [&](const ChunkId& id, catalog::StoreRow store, ReplicaFault fault) {
                  log.write(Level::warning, "bad_replica",
-                           {{"chunk", id.toHex()}, {"store", catalog::valueOf(store)}, {"fault", textOf(fault)}});
+                 const std::string node = source->nodeIdOf(store);
+                           {{"chunk", id.toHex()},
+                            {"node", node},
+                            {"store", catalog::valueOf(store)},
+                            {"fault", textOf(fault)}});
                  if (fault == ReplicaFault::silent) return;
-                 badReplicas.Increment();
+                 metrics
+                     .counter("chunkvault_bad_replicas_total", "Copies that were found missing or damaged",
+                              {{"node", node}, {"fault", textOf(fault)}})
+                     .Increment();
                  try {
                      // The store itself is asked what it has: it may have gone wrong on the way, or here.
                      if (const auto row = catalog.chunks.find(id))
@@ -204,7 +213,9 @@ int run(const process::Config& config) {
              },
          .onStoreError =
              [&](catalog::StoreRow store, const Error& error) {
-                 log.write(Level::warning, "store_error", {{"store", catalog::valueOf(store)}, {"what", error.what()}});
+                 log.write(
+                     Level::warning, "store_error",
+                     {{"node", source->nodeIdOf(store)}, {"store", catalog::valueOf(store)}, {"what", error.what()}});
              }});
     stores.setReplicas(source->replicas());
 
@@ -311,10 +322,12 @@ int run(const process::Config& config) {
         for (bool accountMade = !cluster; !stopping.stop_requested();) {
             try {
                 if (!accountMade) makeFirstAccount(catalog, passwords, settings);
+        catalog::NodeTimesCheck nodeTimes(catalog.nodes, maintenance.sweeps.nodes);
                 accountMade = true;
                 if (source->check()) stores.setReplicas(source->replicas());
             } catch (const Error& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
+                if (cluster) worker::observeNodeTimes(log, nodeTimes.look());
             }
             (void)wake.wait_for(lock, stopping, cluster ? nodesInterval : localStoresInterval, [] { return false; });
         }

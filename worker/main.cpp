@@ -18,6 +18,7 @@
 #include "common/wire/signature.h"
 #include "database/catalog/catalog.h"
 #include "database/catalog/clock_check.h"
+#include "database/catalog/node_times_check.h"
 #include "storagenode/client/node_directory.h"
 #include "worker/jobs/jobs.h"
 #include "worker/jobs/node_stores.h"
@@ -119,8 +120,9 @@ int run(const process::Config& config) {
     const Stores stores = [&] { return liveStoresOf(directory); };
     ChunkBuffers buffers(settings.chunkBuffers, static_cast<std::size_t>(settings.chunkSize));
     Throttle repairs(settings.maintenance.repairBytesPerS), moves(settings.maintenance.rebalanceBytesPerS);
-    Jobs jobs(catalog, stores, buffers, settings.maintenance.sweeps.replicationFactor, repairs, moves,
-              ending.get_token());
+    Jobs jobs(
+        catalog, stores, buffers, settings.maintenance.sweeps.replicationFactor, repairs, moves, ending.get_token(),
+        [&](const std::string& node, const WrongAnswer& answer) { observeWrongAnswer(metrics, log, node, answer); });
     observeJobs(metrics, jobs);
     const std::string name = process::newInstanceName();
 
@@ -190,9 +192,11 @@ int run(const process::Config& config) {
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
         const std::stop_token stopping = ending.get_token();
+        catalog::NodeTimesCheck nodeTimes(catalog.nodes, settings.maintenance.sweeps.nodes);
         for (std::string told; !stopping.stop_requested();) {
             try {
                 (void)directory.refresh();
+                observeNodeTimes(log, nodeTimes.look());
                 ahead = catalog::clockAhead(catalog.database, clock);
                 if (std::string fault = catalog::clockFault(ahead, whose); fault.empty() != told.empty()) {
                     log.write(fault.empty() ? Level::info : Level::warning, "clock",

@@ -134,9 +134,9 @@ std::vector<Store> Nodes::age(const NodeTimes& times) {
         const Timestamp now = databaseNow(session);
         std::vector<Seen> all;
         session.query(sql, {}, [&](const Row& row) {
-            Seen seen{storeOf(row, false), row.truth(14), StoreState::up};
+            Seen seen{storeOf(row, false), row.truth(15), StoreState::up};
             // A copy that an upload recorded late makes it draining again.
-            const bool empty = !row.isNull(15) && !row.truth(16);
+            const bool empty = !row.isNull(16) && !row.truth(17);
             if (seen.store.drain) seen.settled = empty ? StoreState::drained : StoreState::draining;
             all.push_back(std::move(seen));
         });
@@ -156,6 +156,26 @@ std::vector<Store> Nodes::age(const NodeTimes& times) {
         }
     });
     return changed;
+}
+
+std::optional<NodeTimes> Nodes::timesOfLastStart() {
+    std::optional<NodeTimes> times;
+    database_.read([&](Session& session) {
+        times.reset();
+        session.query("SELECT suspect_after_us, down_after_us FROM vault WHERE suspect_after_us IS NOT NULL", {},
+                      [&](const Row& row) {
+                          times = NodeTimes{row.integer(0), row.integer(1)};
+                      });
+    });
+    return times;
+}
+
+void Nodes::leaveTimes(const NodeTimes& times) {
+    database_.write([&](Session& session) {
+        requireVault(session, databaseNow(session));
+        session.execute("UPDATE vault SET suspect_after_us = $1, down_after_us = $2 WHERE one = 1",
+                        {times.suspectAfterUs, times.downAfterUs});
+    });
 }
 
 std::optional<Store> Nodes::find(std::string_view nodeId) {
@@ -230,6 +250,15 @@ int Nodes::forgetVoidCopies(int limit) {
                     {store, limit - gone});
     });
     return static_cast<int>(gone);
+}
+
+std::string Nodes::wrongAnswer(StoreRow store) {
+    std::string nodeId;
+    database_.write([&](Session& session) {
+        session.query("UPDATE stores SET wrong_answer_at = $1 WHERE id = $2 RETURNING node_id",
+                      {databaseNow(session), store}, [&](const Row& row) { nodeId = row.text(0); });
+    });
+    return nodeId;
 }
 
 StoreRole Nodes::role(StoreRow store) {

@@ -41,6 +41,7 @@ struct NodeVerdict {
 struct NodeTimes {
     std::int64_t suspectAfterUs = 10 * secondUs;
     std::int64_t downAfterUs = 600 * secondUs;
+    friend bool operator==(const NodeTimes&, const NodeTimes&) = default;
 };
 
 // What would be missing without a store.
@@ -101,6 +102,10 @@ class Nodes {
     // whose state changed, as they are now.
     std::vector<Store> age(const NodeTimes& times);
 
+    // What the program that was started last judges nodes by, and what a program that starts leaves for the others.
+    [[nodiscard]] std::optional<NodeTimes> timesOfLastStart();
+    void leaveTimes(const NodeTimes& times);
+
     [[nodiscard]] std::optional<Store> find(std::string_view nodeId);
 
     // An operator's wishes. Each throws notFound. drain and keep are idempotent.
@@ -112,6 +117,8 @@ class Nodes {
     // Sweep: the rows of copies on disks that were removed or replaced, which count for nothing; how many were deleted.
     int forgetVoidCopies(int limit);
     [[nodiscard]] StoreRole role(StoreRow store);
+    // Somebody got something else from it than the copy that it found good itself, before and after. Gives its node id.
+    std::string wrongAnswer(StoreRow store);
 
     // Files that can be lost, or cannot be read now: with a chunk of at most one good copy on a live store while more
     // are wanted. In order of file id, after the given one.

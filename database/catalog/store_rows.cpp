@@ -133,12 +133,13 @@ Store storeOf(const Row& row, bool counted) {
             .capacityBytes = row.integer(6),
             .freeBytes = row.integer(7),
             .lastSeenAt = row.integer(8),
-            .replicas = counted ? row.integer(14) : 0,
+            .replicas = counted ? row.integer(15) : 0,
             .stateSince = row.integer(9),
             .problem = row.text(10),
             .drain = row.truth(11),
             .drainStartedAt = row.maybeInteger(12),
-            .drainReplicas = row.integer(13)};
+            .drainReplicas = row.integer(13),
+            .wrongAnswerAt = row.maybeInteger(14)};
 }
 
 void requireVault(Session& session, Timestamp now) {

@@ -16,7 +16,7 @@ namespace chunkvault::catalog {
 // The columns of a Store from "stores s", but for the number of its replicas, which follows or is 0.
 inline constexpr std::string_view storeColumns =
     "s.id, s.node_id, s.uuid, s.zone, s.endpoint, s.state, s.capacity_bytes, s.free_bytes, s.last_seen_at,"
-    " s.state_since, s.problem, s.drain, s.drain_started_at, s.drain_replicas";
+    " s.state_since, s.problem, s.drain, s.drain_started_at, s.drain_replicas, s.wrong_answer_at";
 inline constexpr std::string_view storeReplicas =
     ", (SELECT COUNT(*) FROM replicas r WHERE r.store_id = s.id AND r.state = 'good')";
 [[nodiscard]] Store storeOf(const Row& row, bool counted);

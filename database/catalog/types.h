@@ -183,8 +183,13 @@ struct Store {
     std::string problem;  // of its last report; empty: none
     bool drain;           // an operator wants it empty
     std::optional<Timestamp> drainStartedAt;
-    std::int64_t drainReplicas;  // good copies on it when the drain began
+    std::int64_t drainReplicas;                   // good copies on it when the drain began
+    std::optional<Timestamp> wrongAnswerAt = {};  // last, see Nodes::wrongAnswer
 };
+// Whether it gave a wrong answer within the last day.
+[[nodiscard]] inline bool isFaulty(const Store& store, Timestamp now) {
+    return store.wrongAnswerAt && now - *store.wrongAnswerAt < dayUs;
+}
 
 enum class UploadState { open, committed, ended };
 

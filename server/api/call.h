@@ -46,7 +46,7 @@ struct ApiSettings {
 };
 
 struct StoreHealth {
-    std::string state;    // "ok", "full", "unusable" or a node's state: for anybody
+    std::string state;    // "ok", "full", "faulty", "unusable" or a node's state: for anybody
     std::string problem;  // what is wrong, for administrators: it names folders
 };
 

@@ -229,13 +229,19 @@ std::string_view stateName(catalog::StoreState state) {
     return "removed";
 }
 
+std::string problemOf(const catalog::Store& node, Timestamp now) {
+    if (!node.problem.empty() || !catalog::isFaulty(node, now)) return node.problem;
+    return "It gave something else than the copy that it finds good itself, last at " + toRfc3339(*node.wrongAnswerAt) +
+           ". Look at its memory, its disk and the network, or drain it.";
+}
+
 Json toJson(const catalog::Store& node, Timestamp now) {
     Json json = {{"node_id", node.nodeId},
                  {"zone", node.zone},
                  {"url", node.endpoint},
                  {"state", stateName(node.state)},
                  {"state_since", toRfc3339(node.stateSince)},
-                 {"problem", node.problem},
+                 {"problem", problemOf(node, now)},
                  {"capacity", node.capacityBytes},
                  {"free", node.freeBytes},
                  {"replicas", node.replicas},

@@ -32,21 +32,22 @@ void about(Services& services, Call& call) {
 void health(Services& services, Call& call) {
     const bool database = databaseAnswers(services);
     Json stores = Json::object();
-    std::size_t good = 0;
+    std::size_t good = 0, writable = 0;
     for (const auto& [node, store] : services.storeHealth()) {
         stores[node] = store.state;
         good += store.state == "ok";
+        writable += store.state == "ok" || store.state == "faulty";
     }
-    const bool writable = good >= static_cast<std::size_t>(services.settings.writeQuorum);
+    const bool available = database && writable >= static_cast<std::size_t>(services.settings.writeQuorum);
     const bool whole = good == stores.size();
-    Json json = {{"status", !database || !writable ? "unavailable"
-                            : whole                ? "ok"
-                                                   : "degraded"},
+    Json json = {{"status", !available ? "unavailable"
+                            : whole    ? "ok"
+                                       : "degraded"},
                  {"database", database ? "ok" : "unreachable"},
                  {"redis", services.redisState()},
                  {"storage_nodes", std::move(stores)}};
     if (!services.settings.notice.empty()) json["notice"] = services.settings.notice;
-    call.sendJson(database && writable ? 200 : 503, json);
+    call.sendJson(available ? 200 : 503, json);
 }
 
 void healthLive(Services&, Call& call) { call.sendJson(200, {{"status", "ok"}}); }

@@ -15,6 +15,7 @@ class ClusterStores final : public StoreSource {
 
     [[nodiscard]] std::vector<worker::LiveStore> live() const override;
     [[nodiscard]] std::map<std::string, StoreHealth> health() const override;
+    [[nodiscard]] std::string nodeIdOf(catalog::StoreRow store) const override;
     // Also judges which nodes have fallen silent: what is said of them must not depend on a worker that is alive.
     bool check() override;
 

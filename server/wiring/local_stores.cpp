@@ -103,6 +103,13 @@ std::map<std::string, StoreHealth> LocalStores::health() const {
     return health;
 }
 
+std::string LocalStores::nodeIdOf(catalog::StoreRow store) const {
+    const std::lock_guard lock(mutex_);
+    for (const Local& local : stores_)
+        if (local.known && local.now.row == store) return local.nodeId;
+    return {};
+}
+
 bool LocalStores::onOneDisk() const {
     std::set<dev_t> devices;
     for (const Local& local : stores_)

@@ -37,6 +37,7 @@ class LocalStores final : public StoreSource {
 
     [[nodiscard]] std::vector<worker::LiveStore> live() const override;
     [[nodiscard]] std::map<std::string, StoreHealth> health() const override;
+    [[nodiscard]] std::string nodeIdOf(catalog::StoreRow store) const override;
     // Whether all folders that can be used are on the same disk, as far as the system tells.
     [[nodiscard]] bool onOneDisk() const;
 

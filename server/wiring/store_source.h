@@ -17,7 +17,8 @@ class StoreSource {
     virtual ~StoreSource() = default;
 
     [[nodiscard]] virtual std::vector<worker::LiveStore> live() const = 0;
-    [[nodiscard]] virtual std::map<std::string, StoreHealth> health() const = 0;  // by node id
+    [[nodiscard]] virtual std::map<std::string, StoreHealth> health() const = 0;    // by node id
+    [[nodiscard]] virtual std::string nodeIdOf(catalog::StoreRow store) const = 0;  // empty when it is not known
     // Looks again. True when the live stores are not those of before. Throws Error when it cannot look.
     virtual bool check() = 0;
 

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "database/catalog/catalog.h"
+#include "database/catalog/node_times_check.h"
 #include "tests/catalog/vault_fixture.h"
 
 namespace chunkvault::catalog {
@@ -142,6 +143,23 @@ TEST_P(NodesTest, SilenceMakesANodeSuspectAndThenDown) {
     EXPECT_EQ(stateOf("n"), StoreState::down);
     nodes.reached(row);
     EXPECT_EQ(stateOf("n"), StoreState::up);
+}
+
+TEST_P(NodesTest, ProgramsThatJudgeByOtherTimesAreToldOnce) {
+    const NodeTimes usual{10 * secondUs, 600 * secondUs}, other{10 * secondUs, 60 * secondUs};
+    NodeTimesCheck first(nodes, usual), second(nodes, usual), third(nodes, other);
+    EXPECT_EQ(first.look(), "");
+    EXPECT_EQ(second.look(), "");
+    EXPECT_THAT(third.look(), AllOf(HasSubstr("by SUSPECT_AFTER 10000ms and DOWN_AFTER 60000ms"),
+                                    HasSubstr("with SUSPECT_AFTER 10000ms and DOWN_AFTER 600000ms")));
+    EXPECT_EQ(third.look(), "") << "its own are the last now";
+    for (NodeTimesCheck* check : {&first, &second}) {
+        EXPECT_THAT(check->look(), HasSubstr("with SUSPECT_AFTER 10000ms and DOWN_AFTER 60000ms"));
+        EXPECT_EQ(check->look(), "") << "once";
+    }
+    NodeTimesCheck mended(nodes, usual);
+    EXPECT_NE(mended.look(), "");
+    EXPECT_EQ(first.look(), "");
 }
 
 TEST_P(NodesTest, SilenceIsMeasuredByTheDatabasesClock) {

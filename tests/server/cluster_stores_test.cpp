@@ -59,6 +59,18 @@ TEST_P(ClusterStoresTest, KnowThatANodeFellSilentWithoutAnyWorker) {
     EXPECT_EQ(health(), "ok");
 }
 
+TEST_P(ClusterStoresTest, SayForADayThatANodeGaveAWrongAnswer) {
+    beat();
+    (void)source.check();
+    const catalog::StoreRow row = nodes.find("n")->row;
+    EXPECT_EQ(source.nodeIdOf(row), "n");
+    EXPECT_EQ(nodes.wrongAnswer(row), "n");
+    EXPECT_EQ(health(), "faulty");
+    const Timestamp at = nodes.find("n")->wrongAnswerAt.value();
+    EXPECT_TRUE(catalog::isFaulty(*nodes.find("n"), at + 23 * hourUs));
+    EXPECT_FALSE(catalog::isFaulty(*nodes.find("n"), at + 25 * hourUs));
+}
+
 INSTANTIATE_TEST_SUITE_P(Engine, ClusterStoresTest, testing::Values(EngineKind::sqlite), catalog::nameOfEngine);
 
 }  // namespace

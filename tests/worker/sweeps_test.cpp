@@ -48,8 +48,8 @@ class Altered final : public MaintainedStore {
 
     // Called before the call reaches the store; what they throw is its answer.
     std::function<void()> onPut, onGet, onRemove, onPurge;
-    std::function<void(const ChunkId&)> onCheck;
     std::function<void(std::uint8_t firstByte)> onList;
+    std::function<void(const ChunkId&)> onCheck;
     std::size_t pageAtMost = maxKeptPage;
 
     void put(const Chunk& chunk, Generation generation) override {
@@ -77,8 +77,8 @@ class Altered final : public MaintainedStore {
     bool moveAside(const ChunkId& id) override { return store_->moveAside(id); }
     KeptPage list(std::uint8_t firstByte, std::int64_t minAgeUs, const std::optional<ChunkId>& after,
                   std::size_t limit) override {
-        return store_->list(firstByte, minAgeUs, after, std::min(limit, pageAtMost));
         if (onList) onList(firstByte);
+        return store_->list(firstByte, minAgeUs, after, std::min(limit, pageAtMost));
     }
     PurgedTrash purgeTrash(std::int64_t minAgeUs, std::size_t limit) override {
         happen(onPurge);
@@ -163,8 +163,10 @@ class SweepsTest : public catalog::VaultTest {
     std::vector<RepairOutcome> work() {
         Throttle unlimited(0);
         const Stores lives = [&] { return live; };
-        ChunkRepair repair(catalogOf.chunks, lives, buffers, 3, unlimited, unlimited);
-        Jobs others(catalogOf, lives, buffers, 3, unlimited, unlimited, {});
+        ChunkRepair repair(catalogOf.chunks, lives, buffers, 3, unlimited, unlimited,
+                           [&](const WrongAnswer& answer) { wrongAnswers.push_back(answer.store); });
+        Jobs others(catalogOf, lives, buffers, 3, unlimited, unlimited, {},
+                    [&](const std::string&, const WrongAnswer& answer) { wrongAnswers.push_back(answer.store); });
         std::vector<RepairOutcome> outcomes;
         for (const Job& job : std::exchange(queue.jobs, {})) {
             if (job.kind == JobKind::repairChunk) outcomes.push_back(repair.repair(static_cast<ChunkRow>(job.id)));
@@ -183,6 +185,7 @@ class SweepsTest : public catalog::VaultTest {
     ChunkBuffers buffers{4, chunkSize};
     std::vector<LiveStore> live;
     Posted queue;
+    std::vector<StoreRow> wrongAnswers;  // whose they were
     catalog::Catalog catalogOf{
         {.database = options(), .uploads = uploadLimits, .tree = treeLimits, .defaultQuota = quota}, clock()};
     SweepSettings settings{.unreferencedUs = hourUs};
@@ -330,7 +333,7 @@ TEST_P(SweepsTest, ReadNoFasterThanTheyMayMakeCopies) {
         store.store = watched;
     }
     ChunkRepair repair(
-        catalogOf.chunks, [&] { return live; }, buffers, 3, repairs, moves);
+        catalogOf.chunks, [&] { return live; }, buffers, 3, repairs, moves, [](const WrongAnswer&) {});
     EXPECT_EQ(repair.repair(chunks.auditAfter(ChunkRow{0}, 1)[0].row), RepairOutcome::repaired);
     EXPECT_EQ(reads, 1);
 }
@@ -397,9 +400,6 @@ TEST_P(SweepsTest, CallNoCopyBadForWhatHappenedOnTheWay) {
     (void)sweeps.underReplicated();
     EXPECT_EQ(catalog::errorOf([&] { (void)work(); }), ErrorCode::chunkCorrupt);
     EXPECT_THAT(chunks.audit(rowOf("hello"))->good, ElementsAre(stores[1], stores[2]));
-}
-
-TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {
     EXPECT_THAT(wrongAnswers, ElementsAre(stores[1], stores[2])) << "but it is told";
 }
 
@@ -445,6 +445,9 @@ TEST_P(SweepsTest, TellOfAStoreThatGivesSomethingElseThanItFindsGoodItself) {
     wrongAnswers.clear();
     verify();
     EXPECT_THAT(wrongAnswers, IsEmpty()) << "a damaged copy is none";
+}
+
+TEST_P(SweepsTest, CollectWhatNothingRefersToAfterItsAge) {
     const auto alice = makeUser("alice");
     const auto file = keep(alice, "f", "hello").entry.id;
     (void)keep(alice, "g", "other");
@@ -601,6 +604,51 @@ TEST_P(SweepsTest, TakeBackACopyThatWasForgottenWhereOneIsMissing) {
     EXPECT_TRUE(live[1].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, LookForOrphansInAsManyPassesAsItTakes) {
+    std::vector<std::string> texts;
+    for (int i = 0; i < 40; ++i) texts.push_back("orphan " + std::to_string(i));
+    for (const std::string& text : texts)
+        for (const LiveStore& store : live) store.store->put(chunkOf(text), 1);
+    ageAll();
+    SweepSettings brief = settings;
+    brief.passAtMost = std::chrono::milliseconds(0);
+    Sweeps patient(
+        catalogOf, [&] { return live; }, queue, brief, clock());
+    SweepReport report;
+    std::int64_t changed = 0;
+    int passes = 0;
+    do {
+        report = patient.orphans();
+        EXPECT_LT(report.changed, 60) << "a pass has its limit";
+        changed += report.changed;
+        ++passes;
+    } while (report.more && passes < 1000);
+    EXPECT_EQ(passes, 256) << "one for each first byte";
+    EXPECT_EQ(changed, 120);
+    EXPECT_TRUE(patient.orphans().more) << "it begins anew";
+}
+
+TEST_P(SweepsTest, CollectNoMoreOrphansInManyPassesThanInOne) {
+    for (int i = 0; i < 40; ++i) live[0].store->put(chunkOf("orphan " + std::to_string(i)), 1);
+    ageAll();
+    SweepSettings strict = settings;
+    strict.passAtMost = std::chrono::milliseconds(0);
+    strict.collectAlways = 10;
+    Sweeps careful(
+        catalogOf, [&] { return live; }, queue, strict, clock());
+    std::int64_t changed = 0;
+    SweepReport report;
+    for (int pass = 0; pass < 256 && report.note.empty(); ++pass) {
+        report = careful.orphans();
+        changed += report.changed;
+    }
+    EXPECT_NE(report.note.find("nothing was removed"), std::string::npos) << report.note;
+    EXPECT_LE(changed, 10);
+    catalogOf.nodes.allowCollection();
+    for (int pass = 0; pass < 256; ++pass) changed += careful.orphans().changed;
+    EXPECT_EQ(changed, 40) << "it goes on where it stopped";
+}
+
 TEST_P(SweepsTest, CountAForgottenCopyOfAnEarlierLifeOnlyAfterItWasPutAnew) {
     const auto alice = makeUser("alice");
     (void)keep(alice, "f", "hello");
@@ -650,55 +698,55 @@ class FourStoresTest : public SweepsTest {
         auto order = placementOf(ChunkId::of(text), live);
         order.resize(std::min<std::size_t>(order.size(), 3));
         for (const LiveStore* store : order) places.push_back(static_cast<std::size_t>(store - live.data()));
-TEST_P(SweepsTest, LookForOrphansInAsManyPassesAsItTakes) {
-    std::vector<std::string> texts;
-    for (int i = 0; i < 40; ++i) texts.push_back("orphan " + std::to_string(i));
-    for (const std::string& text : texts)
-        for (const LiveStore& store : live) store.store->put(chunkOf(text), 1);
-    ageAll();
-    SweepSettings brief = settings;
-    brief.passAtMost = std::chrono::milliseconds(0);
-    Sweeps patient(
-        catalogOf, [&] { return live; }, queue, brief, clock());
-    SweepReport report;
-    std::int64_t changed = 0;
-    int passes = 0;
-    do {
-        report = patient.orphans();
-        EXPECT_LT(report.changed, 60) << "a pass has its limit";
-        changed += report.changed;
-        ++passes;
-    } while (report.more && passes < 1000);
-    EXPECT_EQ(passes, 256) << "one for each first byte";
-    EXPECT_EQ(changed, 120);
-    EXPECT_TRUE(patient.orphans().more) << "it begins anew";
-}
-
-TEST_P(SweepsTest, CollectNoMoreOrphansInManyPassesThanInOne) {
-    for (int i = 0; i < 40; ++i) live[0].store->put(chunkOf("orphan " + std::to_string(i)), 1);
-    ageAll();
-    SweepSettings strict = settings;
-    strict.passAtMost = std::chrono::milliseconds(0);
-    strict.collectAlways = 10;
-    Sweeps careful(
-        catalogOf, [&] { return live; }, queue, strict, clock());
-    std::int64_t changed = 0;
-    SweepReport report;
-    for (int pass = 0; pass < 256 && report.note.empty(); ++pass) {
-        report = careful.orphans();
-        changed += report.changed;
-    }
-    EXPECT_NE(report.note.find("nothing was removed"), std::string::npos) << report.note;
-    EXPECT_LE(changed, 10);
-    catalogOf.nodes.allowCollection();
-    for (int pass = 0; pass < 256; ++pass) changed += careful.orphans().changed;
-    EXPECT_EQ(changed, 40) << "it goes on where it stopped";
-}
-
         std::sort(places.begin(), places.end());
         return places;
     }
 };
+
+// A copy that somebody has put and is about to record, as a repair, a move and an upload do, and takes very long over
+// it.
+TEST_P(FourStoresTest, NeverTakeAFileWhoseRowComesToStay) {
+    const auto alice = makeUser("alice");
+    keepOn(alice, "hello", {0, 1, 2});
+    const ChunkRow row = rowOf("hello");
+    auto fourth = std::make_shared<Altered>(live[3].store);
+    live[3].store = fourth;
+    const auto hasRow = [&] {
+        const auto good = chunks.audit(row)->good;
+        return std::ranges::find(good, stores[3]) != good.end();
+    };
+    const auto hasFile = [&] { return fourth->has(ChunkId::of(std::string_view("hello"))); };
+    const auto putThere = [&] {
+        const auto generation = chunks.audit(row)->generation;
+        fourth->put(chunkOf("hello"), generation);
+        ageAll();
+        return generation;
+    };
+
+    // Recorded when the sweep has taken it, or is about to.
+    for (const bool taken : {true, false}) {
+        const auto generation = putThere();
+        fourth->onRemove = [&] {
+            if (!taken) chunks.replicaGood(row, stores[3], generation);
+        };
+        EXPECT_EQ(sweeps.orphans().changed, 1);
+        if (taken) chunks.replicaGood(row, stores[3], generation);
+        EXPECT_FALSE(hasFile());
+        EXPECT_FALSE(hasRow());
+    }
+
+    // Recorded between the sweep's look and its removals.
+    fourth->onRemove = [] { ADD_FAILURE() << "it is known now"; };
+    const auto generation = putThere();
+    auto first = std::make_shared<Altered>(live[0].store);
+    live[0].store = first;
+    first->onList = [&](std::uint8_t byte) {
+        if (byte == 255) chunks.replicaGood(row, stores[3], generation);
+    };
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_TRUE(hasFile());
+    EXPECT_TRUE(hasRow());
+}
 
 TEST_P(FourStoresTest, GiveANewStoreItsShareAndKeepThreeCopies) {
     const auto alice = makeUser("alice");
@@ -749,51 +797,6 @@ TEST_P(FourStoresTest, LeaveTheCopiesOfAStoreThatIsFullWhereTheyAre) {
 TEST_P(FourStoresTest, MoveFromAStoreThatIsFullOnlyWhatPlacementWantsElsewhereAnyway) {
     const auto alice = makeUser("alice");
     std::vector<std::string> texts;
-// A copy that somebody has put and is about to record, as a repair, a move and an upload do, and takes very long over
-// it.
-TEST_P(FourStoresTest, NeverTakeAFileWhoseRowComesToStay) {
-    const auto alice = makeUser("alice");
-    keepOn(alice, "hello", {0, 1, 2});
-    const ChunkRow row = rowOf("hello");
-    auto fourth = std::make_shared<Altered>(live[3].store);
-    live[3].store = fourth;
-    const auto hasRow = [&] {
-        const auto good = chunks.audit(row)->good;
-        return std::ranges::find(good, stores[3]) != good.end();
-    };
-    const auto hasFile = [&] { return fourth->has(ChunkId::of(std::string_view("hello"))); };
-    const auto putThere = [&] {
-        const auto generation = chunks.audit(row)->generation;
-        fourth->put(chunkOf("hello"), generation);
-        ageAll();
-        return generation;
-    };
-
-    // Recorded when the sweep has taken it, or is about to.
-    for (const bool taken : {true, false}) {
-        const auto generation = putThere();
-        fourth->onRemove = [&] {
-            if (!taken) chunks.replicaGood(row, stores[3], generation);
-        };
-        EXPECT_EQ(sweeps.orphans().changed, 1);
-        if (taken) chunks.replicaGood(row, stores[3], generation);
-        EXPECT_FALSE(hasFile());
-        EXPECT_FALSE(hasRow());
-    }
-
-    // Recorded between the sweep's look and its removals.
-    fourth->onRemove = [] { ADD_FAILURE() << "it is known now"; };
-    const auto generation = putThere();
-    auto first = std::make_shared<Altered>(live[0].store);
-    live[0].store = first;
-    first->onList = [&](std::uint8_t byte) {
-        if (byte == 255) chunks.replicaGood(row, stores[3], generation);
-    };
-    EXPECT_EQ(sweeps.orphans().changed, 0);
-    EXPECT_TRUE(hasFile());
-    EXPECT_TRUE(hasRow());
-}
-
     for (int i = 0; i < 10; ++i) {
         texts.push_back("text " + std::to_string(i));
         keepOn(alice, texts.back(), {0, 1, 2});
@@ -1236,9 +1239,9 @@ TEST(SweepSchedule, RunsEachSweepAndEndsAtOnce) {
     EXPECT_EQ(runs.size(), 1u);
     lock.unlock();
     EXPECT_TRUE(schedule.runNow("contents"));
+    lock.lock();
+    EXPECT_EQ(runs["contents"], 1);
 }
 
 }  // namespace
-    lock.lock();
-    EXPECT_EQ(runs["contents"], 1);
 }  // namespace chunkvault::worker

@@ -13,12 +13,23 @@ constexpr int purgedAtOnce = 1000;  // rows in a transaction
 }  // namespace
 
 Jobs::Jobs(catalog::Catalog& catalog, Stores stores, ChunkBuffers& buffers, int replicationFactor, Throttle& repairs,
-           Throttle& moves, std::stop_token stop)
+           Throttle& moves, std::stop_token stop, OnWrongAnswer onWrongAnswer)
     : catalog_(catalog),
       stores_(stores),
       buffers_(buffers),
-      repair_(catalog.chunks, std::move(stores), buffers, replicationFactor, repairs, moves),
-      stop_(std::move(stop)) {}
+      repair_(catalog.chunks, std::move(stores), buffers, replicationFactor, repairs, moves,
+              [this](const WrongAnswer& answer) { wrongAnswer(answer); }),
+      stop_(std::move(stop)),
+      onWrongAnswer_(std::move(onWrongAnswer)) {}
+
+void Jobs::wrongAnswer(const WrongAnswer& answer) noexcept {
+    std::string nodeId = "store " + std::to_string(catalog::valueOf(answer.store));
+    try {
+        nodeId = catalog_.nodes.wrongAnswer(answer.store);
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the line in the log tells it
+    }
+    onWrongAnswer_(nodeId, answer);
+}
 
 void Jobs::run(const Job& job) {
     const auto chunk = static_cast<catalog::ChunkRow>(job.id);

@@ -15,9 +15,12 @@ namespace chunkvault::worker {
 // Thread-safe.
 class Jobs {
   public:
+    // Called when a store gave a wrong answer, after that was recorded.
+    using OnWrongAnswer = std::function<void(const std::string& nodeId, const WrongAnswer&)>;
+
     // All must outlive this. After stop was requested, long jobs end early by throwing: they are done again later.
     Jobs(catalog::Catalog& catalog, Stores stores, ChunkBuffers& buffers, int replicationFactor, Throttle& repairs,
-         Throttle& moves, std::stop_token stop);
+         Throttle& moves, std::stop_token stop, OnWrongAnswer onWrongAnswer);
 
     // Does one job. Throws Error when it should be tried again; what is not there any more is done.
     void run(const Job& job);
@@ -28,6 +31,7 @@ class Jobs {
     [[nodiscard]] std::uint64_t removed() const { return removed_; }        // chunks that nothing referred to
 
   private:
+    void wrongAnswer(const WrongAnswer& answer) noexcept;
     void repair(catalog::ChunkRow chunk);
     void remove(catalog::ChunkRow chunk);
 
@@ -36,6 +40,7 @@ class Jobs {
     ChunkBuffers& buffers_;
     ChunkRepair repair_;
     const std::stop_token stop_;
+    const OnWrongAnswer onWrongAnswer_;
     std::atomic<std::uint64_t> repaired_ = 0, rebalanced_ = 0, trimmed_ = 0, removed_ = 0;
 };
 

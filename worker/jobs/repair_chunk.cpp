@@ -16,13 +16,14 @@ bool holds(const std::vector<catalog::StoreRow>& stores, catalog::StoreRow row) 
 }  // namespace
 
 ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor,
-                         Throttle& repairs, Throttle& moves)
+                         Throttle& repairs, Throttle& moves, std::function<void(const WrongAnswer&)> onWrongAnswer)
     : chunks_(chunks),
       stores_(std::move(stores)),
       buffers_(buffers),
       replicationFactor_(static_cast<std::size_t>(replicationFactor)),
       repairs_(repairs),
-      moves_(moves) {}
+      moves_(moves),
+      onWrongAnswer_(std::move(onWrongAnswer)) {}
 
 RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     auto audit = chunks_.audit(row);
@@ -140,8 +141,17 @@ bool ChunkRepair::verify(catalog::ChunkRow row) {
     for (const catalog::StoreRow good : audit->good) {
         const LiveStore* const store = storeOf(stores, good);
         if (store == nullptr || !store->answers) continue;
-        if (isGood(*audit, *store)) chunks_.scrubbed(good, {&row, 1});
-        else allGood = false;
+        if (!isGood(*audit, *store)) {
+            allGood = false;
+            continue;
+        }
+        chunks_.scrubbed(good, {&row, 1});
+        try {
+            (void)get(*audit, *store);
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::unavailable) throw;
+            allGood = isGoodAfterAll(*audit, *store, error) && allGood;
+        }
     }
     return allGood;
 }
@@ -165,13 +175,11 @@ ChunkRepair::AskedForBad ChunkRepair::askForBad(const catalog::ChunkAudit& audit
 
 std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                            const std::vector<const LiveStore*>& lastResort) {
-    const auto size = static_cast<std::size_t>(audit.size);
     std::optional<Error> failure;
-    const auto read = [&](const LiveStore& store) { return store.store->get(audit.id, size, buffers_.acquire(size)); };
     // What went wrong may have done so on the way, or here: the store's own word counts.
     const auto isBadThere = [&](const Error& error, const LiveStore& store) {
         try {
-            return error.code() != ErrorCode::unavailable && !isGood(audit, store);
+            return error.code() != ErrorCode::unavailable && !isGoodAfterAll(audit, store, error);
         } catch (const Error&) {
             return false;
         }
@@ -185,7 +193,7 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
         const LiveStore* const found = storeOf(stores, row);
         if (found == nullptr) continue;
         try {
-            return read(*found);
+            return get(audit, *found);
         } catch (const Error& error) {
             if (!isBadThere(error, *found)) {
                 failure = error;
@@ -197,7 +205,7 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
     }
     for (const LiveStore* store : lastResort) {
         try {
-            return read(*store);
+            return get(audit, *store);
         } catch (const Error& error) {
             failure = error;
         }
@@ -212,6 +220,22 @@ bool ChunkRepair::isGood(const catalog::ChunkAudit& audit, const LiveStore& stor
     chunks_.replicaBad(audit.row, store.row);
     if (state == CopyState::bad) (void)store.store->moveAside(audit.id);
     return false;
+}
+
+Chunk ChunkRepair::get(const catalog::ChunkAudit& audit, const LiveStore& store) {
+    const auto size = static_cast<std::size_t>(audit.size);
+    return store.store->get(audit.id, size, buffers_.acquire(size));
+}
+
+bool ChunkRepair::isGoodAfterAll(const catalog::ChunkAudit& audit, const LiveStore& store, const Error& got) {
+    if (!isGood(audit, store)) return false;
+    try {
+        // It may have been put anew since.
+        (void)get(audit, store);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::unavailable) onWrongAnswer_({audit.id, store.row, got.what()});
+    }
+    return true;
 }
 
 }  // namespace chunkvault::worker

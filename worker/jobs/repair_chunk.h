@@ -2,6 +2,9 @@
 // that are too many.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "common/chunk/chunk_buffers.h"
 #include "database/catalog/chunks.h"
 #include "worker/jobs/stores.h"
@@ -16,13 +19,21 @@ enum class RepairOutcome {
     noTarget,  // no other store has room
 };
 
+// A store that gives something else than the copy which it finds good itself, asked before and after: it is at fault,
+// or the way to it.
+struct WrongAnswer {
+    ChunkId chunk;
+    catalog::StoreRow store;
+    std::string what;  // came, for people
+};
+
 // Thread-safe. Every call is idempotent and does nothing about a chunk that is gone. Throws Error when a store failed
 // in a way that trying again may help.
 class ChunkRepair {
   public:
-    // All must outlive this.
+    // All must outlive this. onWrongAnswer must not throw.
     ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor, Throttle& repairs,
-                Throttle& moves);
+                Throttle& moves, std::function<void(const WrongAnswer&)> onWrongAnswer);
 
     // For each missing copy: reads one verified from a good store, puts it on the next store by placement, records it.
     // A source that its store finds bad is recorded and set aside; one that was recorded as bad and is whole counts
@@ -39,7 +50,8 @@ class ChunkRepair {
     // least first, after every copy that stays was read and found good. Gives how many were taken.
     int trim(catalog::ChunkRow chunk);
 
-    // Reads every copy where it is and records what is found. True when all are good; else the chunk wants a repair.
+    // Reads every copy where it is and records what is found; those that are good there are asked for too, because
+    // somebody got something else. True when all are good; else the chunk wants a repair.
     bool verify(catalog::ChunkRow chunk);
 
   private:
@@ -54,6 +66,9 @@ class ChunkRepair {
                                                 const std::vector<const LiveStore*>& lastResort);
     // Reads the copy on its store; a bad one is recorded, and a damaged one set aside.
     [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store);
+    [[nodiscard]] Chunk get(const catalog::ChunkAudit& audit, const LiveStore& store);
+    // The store gave something else. Whether its copy is good by its own word, in which case that is told.
+    [[nodiscard]] bool isGoodAfterAll(const catalog::ChunkAudit& audit, const LiveStore& store, const Error& got);
 
     catalog::Chunks& chunks_;
     Stores stores_;
@@ -61,6 +76,7 @@ class ChunkRepair {
     const std::size_t replicationFactor_;
     Throttle& repairs_;  // each copy that repair makes, from before its bytes are read
     Throttle& moves_;    // the same of rebalance
+    const std::function<void(const WrongAnswer&)> onWrongAnswer_;
 };
 
 }  // namespace chunkvault::worker

@@ -30,6 +30,22 @@ void observeFailedJob(process::Log& log, const Job& job, const char* what, bool 
               {{"job", toString(job)}, {"what", what}, {"given_up", givenUp}});
 }
 
+void observeNodeTimes(process::Log& log, const std::string& difference) {
+    if (!difference.empty()) log.write(Level::warning, "node_times_differ", {{"what", difference}});
+}
+
+void observeWrongAnswer(process::Metrics& metrics, process::Log& log, const std::string& nodeId,
+                        const WrongAnswer& answer) {
+    metrics
+        .counter("chunkvault_wrong_answers_total", "Answers unlike the copy that the node itself finds good",
+                 {{"node", nodeId}})
+        .Increment();
+    log.write(Level::error, "wrong_answer",
+              {{"node", nodeId},
+               {"chunk", answer.chunk.toHex()},
+               {"what", "the node finds its copy good, and gives something else: " + answer.what}});
+}
+
 void observeJobs(process::Metrics& metrics, const Jobs& jobs) {
     metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies",
                     [&] { return static_cast<double>(jobs.repaired()); });

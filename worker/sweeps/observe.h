@@ -13,6 +13,13 @@ void observeSweep(process::Metrics& metrics, process::Log& log, const SweepRun& 
 
 void observeFailedJob(process::Log& log, const Job& job, const char* what, bool givenUp);
 
+// difference: as NodeTimesCheck gives it. A line unless it is empty.
+void observeNodeTimes(process::Log& log, const std::string& difference);
+
+// A line, and a counter by the node.
+void observeWrongAnswer(process::Metrics& metrics, process::Log& log, const std::string& nodeId,
+                        const WrongAnswer& answer);
+
 // jobs must outlive metrics' last scrape.
 void observeJobs(process::Metrics& metrics, const Jobs& jobs);
 
