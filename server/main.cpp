@@ -37,6 +37,7 @@
 #include "server/cache/redis_cache.h"
 #include "server/storage/chunk_intake.h"
 #include "server/storage/file_content.h"
+#include "server/storage/node_advice.h"
 #include "server/wiring/cluster_stores.h"
 #include "server/wiring/data_folder.h"
 #include "server/wiring/local_stores.h"
@@ -192,8 +193,8 @@ int run(const process::Config& config) {
         settings.replication,
         {.onBadReplica =
              [&](const ChunkId& id, catalog::StoreRow store, ReplicaFault fault) {
-                 log.write(Level::warning, "bad_replica",
                  const std::string node = source->nodeIdOf(store);
+                 log.write(Level::warning, "bad_replica",
                            {{"chunk", id.toHex()},
                             {"node", node},
                             {"store", catalog::valueOf(store)},
@@ -223,6 +224,7 @@ int run(const process::Config& config) {
         return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
     });
     worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
+    const auto sweepRan = [&](const worker::SweepRun& done) { worker::observeSweep(metrics, log, done); };
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
     if (!cluster) schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
 
@@ -233,7 +235,6 @@ int run(const process::Config& config) {
     std::unique_ptr<Cache> cache;
     if (cluster)
         cache = std::make_unique<RedisCache>(
-    const auto sweepRan = [&](const worker::SweepRun& done) { worker::observeSweep(metrics, log, done); };
             RedisCacheSettings{.address = settings.redis, .prefix = redisPrefix + versionText + ":cache:"});
     else cache = std::make_unique<LocalCache>(settings.cacheBytes);
     // Waiting takes a connection, of which others need some too.
@@ -261,6 +262,7 @@ int run(const process::Config& config) {
                          [countRefused] { countRefused(wire::outdatedReport); }});
     }
 
+    CopyPace copyPace(maintenance.repairBytesPerS);
     Services services{
         catalog,
         keys,
@@ -271,6 +273,7 @@ int run(const process::Config& config) {
         content,
         *cache,
         changeWaiters,
+        copyPace,
         *queue,
         settings.api,
         clock,
@@ -319,15 +322,15 @@ int run(const process::Config& config) {
         std::mutex mutex;
         std::condition_variable_any wake;
         std::unique_lock lock(mutex);
+        catalog::NodeTimesCheck nodeTimes(catalog.nodes, maintenance.sweeps.nodes);
         for (bool accountMade = !cluster; !stopping.stop_requested();) {
             try {
                 if (!accountMade) makeFirstAccount(catalog, passwords, settings);
-        catalog::NodeTimesCheck nodeTimes(catalog.nodes, maintenance.sweeps.nodes);
                 accountMade = true;
+                if (cluster) worker::observeNodeTimes(log, nodeTimes.look());
                 if (source->check()) stores.setReplicas(source->replicas());
             } catch (const Error& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
-                if (cluster) worker::observeNodeTimes(log, nodeTimes.look());
             }
             (void)wake.wait_for(lock, stopping, cluster ? nodesInterval : localStoresInterval, [] { return false; });
         }

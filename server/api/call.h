@@ -25,6 +25,7 @@ namespace chunkvault::server {
 class Cache;
 class ChangeWaiters;
 class ChunkIntake;
+class CopyPace;
 class FileContent;
 
 // What the handlers need of the configuration.
@@ -70,6 +71,7 @@ struct Services {
     FileContent& content;
     Cache& cache;
     ChangeWaiters& changeWaiters;
+    CopyPace& copyPace;
     worker::JobQueue& queue;
     const ApiSettings& settings;
     const Clock& clock;

@@ -36,22 +36,31 @@ const char* textOf(Advice::Answer answer) {
 
 using Ask = Advice (*)(const catalog::Store&, const catalog::StoreRole&, std::span<const catalog::Store>,
                        const NodeRules&);
-Advice ask(Services& services, const catalog::Store& node, Ask question) {
-    return question(node, services.catalog.nodes.role(node.row), services.catalog.chunks.stores(false),
-                    rulesOf(services));
+Advice ask(Services& services, const catalog::Store& node, const catalog::StoreRole& role, Ask question) {
+    return question(node, role, services.catalog.chunks.stores(false), rulesOf(services));
 }
 
-void sendAdvice(Services& services, Call& call, Ask question) {
+void sendAdvice(Services& services, Call& call, const std::string& name, Ask question) {
     const catalog::Store node = existing(services, call);
-    const Advice advice = ask(services, node, question);
+    const catalog::StoreRole role = services.catalog.nodes.role(node.row);
+    const Advice advice = ask(services, node, role, question);
+    std::optional<Timestamp> expectedAt;
+    if (advice.answer == Advice::Answer::later) {
+        const Timestamp now = services.clock();
+        expectedAt = drainedAt(node, now);
+        // Of the bytes on it, those of the chunks that have to be copied.
+        const double share = static_cast<double>(advice.copiesToMake) / static_cast<double>(role.replicas);
+        if (!expectedAt)
+            expectedAt =
+                services.copyPace.doneAt(name + ' ' + node.nodeId, advice.copiesToMake,
+                                         static_cast<std::int64_t>(static_cast<double>(role.bytes) * share), now);
+    }
     call.sendJson(
-        200, {{"answer", textOf(advice.answer)},
-              {"reason", advice.reason},
-              {"expected_at", advice.answer == Advice::Answer::later ? timeOrNull(drainedAt(node, services.clock()))
-                                                                     : Json(nullptr)}});
+        200, {{"answer", textOf(advice.answer)}, {"reason", advice.reason}, {"expected_at", timeOrNull(expectedAt)}});
 }
 
-void requireYes(const Advice& advice) {
+void requireYes(Services& services, const catalog::Store& node, Ask question) {
+    const Advice advice = ask(services, node, services.catalog.nodes.role(node.row), question);
     if (advice.answer != Advice::Answer::yes) throw Error(ErrorCode::conflict, advice.reason);
 }
 
@@ -112,7 +121,7 @@ void getNode(Services& services, Call& call) { sendNode(services, call); }
 
 void drainNode(Services& services, Call& call) {
     const catalog::Store node = existing(services, call);
-    requireYes(ask(services, node, mayDrain));
+    requireYes(services, node, mayDrain);
     services.catalog.nodes.drain(node.row);
     sendNode(services, call);
 }
@@ -127,14 +136,14 @@ void removeNode(Services& services, Call& call) {
     if (force != "true" && force != "false") throw Error(ErrorCode::invalidValue, "\"force\" must be true or false.");
     const catalog::Store node = existing(services, call);
     // By force: it is lost for good, and so is what only it had.
-    if (force == "false") requireYes(ask(services, node, mayRemove));
+    if (force == "false") requireYes(services, node, mayRemove);
     services.catalog.nodes.remove(node.row);
     call.sendNothing();
 }
 
-void mayStopNode(Services& services, Call& call) { sendAdvice(services, call, mayStop); }
+void mayStopNode(Services& services, Call& call) { sendAdvice(services, call, "stop", mayStop); }
 
-void mayRemoveNode(Services& services, Call& call) { sendAdvice(services, call, mayRemove); }
+void mayRemoveNode(Services& services, Call& call) { sendAdvice(services, call, "remove", mayRemove); }
 
 void filesAtRisk(Services& services, Call& call) {
     const int limit = limitOf(call, riskPageSize, maxRiskPageSize);

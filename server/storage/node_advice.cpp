@@ -56,8 +56,10 @@ Advice mayStop(const Store& node, const catalog::StoreRole& role, std::span<cons
                         (others.up < rules.writeQuorum ? "Start the others first."
                                                        : "Others are full: add a node or a disk first.")};
     if (role.notReadable > 0)
-        return {later, counted(role.notReadable, "chunk") +
-                           " would not be readable: no other node that answers has a copy. They are being copied."};
+        return {later,
+                counted(role.notReadable, "chunk") +
+                    " would not be readable: no other node that answers has a copy. They are being copied.",
+                role.notReadable};
     return {yes,
             "Every chunk on it can be read from another node. If it stays away for longer than DOWN_AFTER, its "
             "copies are made again elsewhere."};
@@ -80,8 +82,8 @@ Advice mayRemove(const Store& node, const catalog::StoreRole& role, std::span<co
     if (role.placeless > 0) return {no, noRoomFor(role.placeless, rules)};
     const std::string left = counted(role.shortCopies, "chunk") + " still " +
                              (role.shortCopies == 1 ? "needs" : "need") + " a copy elsewhere";
-    if (node.drain) return {later, left + ". It is being drained."};
-    if (!serving) return {later, left + ". They are being made from the other copies."};
+    if (node.drain) return {later, left + ". It is being drained.", role.shortCopies};
+    if (!serving) return {later, left + ". They are being made from the other copies.", role.shortCopies};
     return {no, left + ". Drain it first."};
 }
 
@@ -109,6 +111,30 @@ std::optional<Timestamp> drainedAt(const Store& node, Timestamp now) {
     if (done <= 0 || elapsed <= 0) return std::nullopt;
     return now + static_cast<Timestamp>(static_cast<double>(elapsed) / static_cast<double>(done) *
                                         static_cast<double>(node.replicas));
+}
+
+CopyPace::CopyPace(std::int64_t bytesPerS) : bytesPerS_(bytesPerS) {}
+
+Timestamp CopyPace::doneAt(const std::string& what, std::int64_t copies, std::int64_t bytes, Timestamp now) {
+    constexpr std::int64_t unlimitedBytesPerS = 100'000'000;  // what a line of a gigabit and a disk may do
+    constexpr Timestamp forgottenUs = 10 * minuteUs;          // another pace may hold since
+    const std::lock_guard lock(mutex_);
+    const Seen anew{now, copies, now, copies};
+    Seen& seen = seen_.try_emplace(what, anew).first->second;
+    // More than before: something else has begun.
+    if (copies > seen.left || now < seen.askedAt || now - seen.askedAt > forgottenUs) seen = anew;
+    seen.askedAt = now;
+    seen.left = copies;
+    const Timestamp elapsed = now - seen.since;
+    const std::int64_t done = seen.copies - copies;
+    if (done > 0 && elapsed > 0)
+        return now + static_cast<Timestamp>(static_cast<double>(elapsed) / static_cast<double>(done) *
+                                            static_cast<double>(copies));
+    const std::int64_t rate = bytesPerS_ > 0 ? bytesPerS_ : unlimitedBytesPerS;
+    const auto byRate =
+        static_cast<Timestamp>(static_cast<double>(bytes) / static_cast<double>(rate) * static_cast<double>(secondUs));
+    // Nothing was done for as long as it has been asked for.
+    return now + std::max(byRate, elapsed);
 }
 
 }  // namespace chunkvault::server

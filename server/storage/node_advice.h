@@ -1,8 +1,10 @@
-// What an operator asks about a storage node, answered from what the catalog knows. Pure.
+// What an operator asks about a storage node, answered from what the catalog knows.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,7 +20,8 @@ struct Advice {
         no,     // not before an operator does what the reason says
     };
     Answer answer;
-    std::string reason;  // a sentence or two, for people
+    std::string reason;             // a sentence or two, for people
+    std::int64_t copiesToMake = 0;  // until yes, when later
 };
 
 struct NodeRules {
@@ -44,5 +47,27 @@ struct NodeRules {
 
 // When a drain will be done at the pace so far; nullopt while there is no pace to go by.
 [[nodiscard]] std::optional<Timestamp> drainedAt(const catalog::Store& node, Timestamp now);
+
+// When copies that are being made will be there: at the pace that was seen here from one question to the next, and
+// before there is one, at that of a worker. Thread-safe.
+class CopyPace {
+  public:
+    // bytesPerS: REPAIR_RATE, which a worker makes copies at; 0: no limit.
+    explicit CopyPace(std::int64_t bytesPerS);
+
+    // what: the name of what is asked about. copies are left to be made, of so many bytes together.
+    [[nodiscard]] Timestamp doneAt(const std::string& what, std::int64_t copies, std::int64_t bytes, Timestamp now);
+
+  private:
+    struct Seen {
+        Timestamp since;
+        std::int64_t copies;  // that were left then
+        Timestamp askedAt;    // last
+        std::int64_t left;    // then
+    };
+    const std::int64_t bytesPerS_;
+    std::mutex mutex_;
+    std::map<std::string, Seen> seen_;  // no more than there are nodes and questions
+};
 
 }  // namespace chunkvault::server

@@ -50,6 +50,7 @@ TEST_P(NodeAdvice, AnswersWithAReason) {
          {std::pair(&mayStop, c.mayStop), {&mayRemove, c.mayRemove}, {&mayDrain, c.mayDrain}}) {
         const Advice advice = ask(nodes.front(), c.role, nodes, rules);
         EXPECT_EQ(advice.answer, expected) << advice.reason;
+        EXPECT_EQ(advice.copiesToMake > 0, expected == later) << advice.reason;
         EXPECT_FALSE(advice.reason.empty());
     }
 }
@@ -102,6 +103,26 @@ TEST(DrainedAt, GoesByThePaceSoFar) {
     EXPECT_EQ(drainedAt(node, 1100 * secondUs), std::nullopt) << "nothing is done yet";
     node.drain = false;
     EXPECT_EQ(drainedAt(node, 1100 * secondUs), std::nullopt);
+}
+
+TEST(CopyPace, GoesByTheThrottleUntilAPaceIsSeen) {
+    CopyPace pace(1000);
+    constexpr Timestamp begin = 5000 * secondUs;
+    EXPECT_EQ(pace.doneAt("remove n", 100, 60'000, begin), begin + 60 * secondUs);
+    EXPECT_EQ(pace.doneAt("remove n", 75, 45'000, begin + 10 * secondUs), begin + 40 * secondUs);
+    EXPECT_EQ(pace.doneAt("remove n", 50, 30'000, begin + 30 * secondUs), begin + 60 * secondUs);
+    EXPECT_EQ(pace.doneAt("stop n", 10, 6'000, begin + 30 * secondUs), begin + 36 * secondUs) << "is another question";
+    EXPECT_EQ(pace.doneAt("remove n", 80, 48'000, begin + 40 * secondUs), begin + 88 * secondUs)
+        << "more than before: it begins anew";
+    EXPECT_EQ(pace.doneAt("remove n", 80, 48'000, begin + 240 * secondUs), begin + 440 * secondUs)
+        << "nothing was done for 200 s";
+    EXPECT_EQ(pace.doneAt("remove n", 40, 24'000, begin + 2 * hourUs), begin + 2 * hourUs + 24 * secondUs)
+        << "nobody asked for long";
+}
+
+TEST(CopyPace, HasAnEstimateWithoutAThrottleToo) {
+    CopyPace pace(0);
+    EXPECT_EQ(pace.doneAt("remove n", 100, 500'000'000, secondUs), 6 * secondUs);
 }
 
 }  // namespace
