@@ -6,12 +6,14 @@ import hashlib
 import json
 import secrets
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import requests
-from client import Client
+from client import Client, split
+from mounted_disk import MountedDisk
 from program import Program
 from proxy import Proxy
 from services import Postgres, Redis, free_port
@@ -44,7 +46,7 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.stack = contextlib.ExitStack()
         self.settings = BRISK | settings
-        self.secret, self.secret_key = secrets.token_hex(24), "k" * 40
+        self.secret, self.secret_key = secrets.token_hex(24), secrets.token_hex(24)
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
         self.database = "postgres"
         self.redis = Redis(self.folder / "redis", password=secrets.token_hex(8))
@@ -329,6 +331,77 @@ class Cluster:
         while found := short():
             assert time.monotonic() < deadline, f"fewer than {copies} copies: {dict(sorted(found.items())[:10])}"
             time.sleep(0.2)
+
+
+class DisksCluster(Cluster):
+    """Every node has a disk of its own, .disk, of disk_size as MountedDisk has it, and its line."""
+
+    def __init__(self, folder, *arguments, disk_size="1g", **settings):
+        super().__init__(folder, *arguments, lines=True, **settings)
+        self.disk_size = disk_size
+
+    def new_node(self, number, **settings):
+        disk = self.stack.enter_context(MountedDisk(self.folder / f"disk-{number}", self.disk_size))
+        node = super().new_node(number, path=disk.path, **settings)
+        node.disk, node.store, node.wrapper = disk, disk.seen, disk.enter
+        return node
+
+
+@contextlib.contextmanager
+def locked_owner(cluster, username):
+    """Another transaction holds the owner's row; gives a function that tells whether somebody waits for it."""
+    session = subprocess.Popen([*cluster.postgres.client_command("psql"), "-X", "-q", "-A", "-t"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        session.stdin.write(f"BEGIN;\nSELECT pg_backend_pid() FROM users WHERE username = '{username}' FOR UPDATE;\n")
+        session.stdin.flush()
+        holder = int(session.stdout.readline())
+        yield lambda: int(cluster.postgres.sql(
+            f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))")) > 0
+    finally:
+        session.stdin.close()
+        session.wait(30)
+        session.stdout.close()
+
+
+def full_upload(client, name, data):
+    """An upload to which only the commit is missing, and its chunks."""
+    upload = client.start_upload(name, name, len(data))
+    chunks = split(data, upload.chunk_size)
+    upload.send(chunks, range(len(chunks)))
+    return upload, chunks
+
+
+def queue_key(cluster, stream="jobs"):
+    """Of a stream of the queue: jobs has the urgent ones, later the others. Empty when Redis has none."""
+    return next(iter(cluster.redis.ask("KEYS", f"chunkvault:*:{stream}").splitlines()), "")
+
+
+def leased(cluster, pid, stream="jobs"):
+    """The entries of the stream that the worker with this process id has."""
+    key = queue_key(cluster, stream)
+    words = cluster.redis.ask("XPENDING", key, "workers", "-", "+", "1000").splitlines() if key else []
+    return {entry for entry, consumer in zip(words, words[1:]) if f"-{pid}-" in consumer}
+
+
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+def wrong_clock(offset):
+    """Environment variables of a program whose clock is wrong: "+2d"."""
+    assert FAKETIME, "libfaketime is missing; ./dev test installs it"
+    return {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+
+
+FOREIGN_VAULT = "00000000-0000-4000-8000-000000000000"
+
+
+def give_to_another_vault(node):
+    """Its disk says from now on that it belongs to FOREIGN_VAULT; gives what it said before."""
+    marker = node.store / "vault.json"
+    kept = marker.read_text()
+    marker.write_text(json.dumps(json.loads(kept) | {"vault_id": FOREIGN_VAULT}))
+    return kept
 
 
 def events(program, event, *words, **fields):

@@ -1,5 +1,5 @@
-"""A disk of a storage node's own, of a limited size, that can be filled, unmounted and mounted again: a tmpfs in a mount
-namespace, which ends with its processes and is seen by nobody else."""
+"""A disk of a storage node's own that can be unmounted and mounted again, and filled if it has a size: a tmpfs, or a folder
+that is bound, in a mount namespace, which ends with its processes and is seen by nobody else."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ DEADLINE_S = 30
 
 
 class MountedDisk:
-    """folder: where it is; the store's folder is .path there. size: as tmpfs takes it."""
+    """folder: where it is; the store's folder is .path there. size: of a tmpfs; None: it is a folder beside it, with the
+    room that is there."""
 
     def __init__(self, folder, size="1g"):
         self.path = Path(folder) / "store"
@@ -18,10 +19,11 @@ class MountedDisk:
             made.mkdir(parents=True)
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         # Its own exec keeps the process id; what it prints tells that all is mounted.
-        script = ('mount -t tmpfs -o size="$1" none "$2" && mkdir "$2/store" && mount --bind "$2/store" "$3" && echo ok '
-                  '&& exec sleep infinity')
+        script = ('{ test -z "$1" || mount -t tmpfs -o size="$1" none "$2"; } && mkdir "$2/store" '
+                  '&& mount --bind "$2/store" "$3" && echo ok && exec sleep infinity')
         self.holder = subprocess.Popen(["unshare", *user, "--mount", "--propagation", "private", "sh", "-c", script, "sh",
-                                        size, self.disk, self.path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                                        size or "", self.disk, self.path],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ok\n":
             self.close()
             raise AssertionError("a tmpfs cannot be mounted in a namespace: run the tests as root, or allow users to make "

@@ -2,20 +2,39 @@
 bad network of the tests, and the lines between the parts of a cluster."""
 
 import os
+import re
 import socket
 import struct
 import threading
 import time
+import types
 from pathlib import Path
 
 UP, DOWN = "up", "down"  # client to server, server to client
 LARGE = 4096  # bytes
 
 
+CONTENT_LENGTH = re.compile(rb"Content-Length: (\d+)", re.IGNORECASE)
+
+
+def large_answer(data):
+    """Of what begins with the head of a large answer of HTTP: the head, the length that it announces, the rest. The length
+    is None for anything else."""
+    head, gap, body = data.partition(b"\r\n\r\n")
+    announced = CONTENT_LENGTH.search(head)
+    large = data.startswith(b"HTTP/1.1 200 ") and gap and announced and int(announced[1]) > LARGE
+    return head + gap, int(announced[1]) if large else None, body
+
+
+def framed(data):
+    """A chunk of a body that is sent in chunks."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 class Proxy:
     """Forwards 127.0.0.1:port to 127.0.0.1:target_port until close(). sent and received are bytes that were passed on
-    to the server and to the client, over all connections; delayed counts the pieces that slow() held up, turned_away
-    the connections that shut_out() ended or refused."""
+    to the server and to the client, over all connections; delayed counts the pieces that slow() held up, lied the pieces
+    and answers that were changed, turned_away the connections that shut_out() ended or refused."""
 
     def __init__(self, target_port):
         self.target_port = target_port
@@ -23,10 +42,10 @@ class Proxy:
         self._bytes = {UP: 0, DOWN: 0}
         self._allowed = {UP: None, DOWN: None}  # how many more bytes may pass; None: any number
         self._stalled = False
-        self._garbling = False
+        self._lie = None
         self._refusing = False
         self._delay_s = 0
-        self.delayed = 0
+        self.delayed = self.lied = 0
         self._shut_out = set()
         self.turned_away = 0
         self._pairs = set()  # connections of a client and to the server
@@ -59,9 +78,10 @@ class Proxy:
             self._cut_locked()
 
     def open(self):
-        """Ends a cut, a stall and garbling."""
+        """Ends a cut, a stall and lies."""
         with self._changed:
-            self._refusing = self._stalled = self._garbling = False
+            self._refusing = self._stalled = False
+            self._lie = None
             self._allowed = {UP: None, DOWN: None}
             self._changed.notify_all()
 
@@ -70,10 +90,19 @@ class Proxy:
         with self._changed:
             self._stalled = True
 
+    # Lies, until open(): about contents, not about short answers.
+
     def garble(self):
-        """Changes a bit of each large piece that goes to the client, until open(): of contents, not of short answers."""
-        with self._changed:
-            self._garbling = True
+        """Changes a bit of each large piece that goes to the client."""
+        self._lie = self._garbled
+
+    def shorten(self):
+        """Large answers of HTTP have a byte less, and announce so."""
+        self._lie = self._shortened
+
+    def never_end(self):
+        """Large answers of HTTP go on until the client hangs up."""
+        self._lie = self._endless
 
     def slow(self, delay_s):
         """Holds every piece up for so long, of 64 KiB at most, in both directions; 0 ends it."""
@@ -154,6 +183,7 @@ class Proxy:
         server.close()
 
     def _pump(self, source, target, direction):
+        told = types.SimpleNamespace(left=0, endless=False)  # of the answer that is a lie
         while True:
             try:
                 data = source.recv(65536)
@@ -173,19 +203,49 @@ class Proxy:
                 elif allowed is not None:
                     self._allowed[direction] -= len(data)
                 self._bytes[direction] += len(data)
-                if self._garbling and direction == DOWN and len(data) > LARGE:
-                    data = data[:-1] + bytes([data[-1] ^ 1])
+            ended = not data
+            lie = self._shortened if told.left else self._lie
+            if lie and data and direction == DOWN:
+                data = lie(data, told)
             try:
                 if data:
                     target.sendall(data)
-                elif not last:
+                elif ended and not last:
                     target.shutdown(socket.SHUT_WR)
+                while told.endless:
+                    target.sendall(framed(bytes(LARGE)))
             except OSError:
-                data = b""
+                ended = True
             if last:
                 self.cut()
-            if not data:
+            if ended:
                 return
+
+    def _garbled(self, data, _):
+        if len(data) <= LARGE:
+            return data
+        self.lied += 1
+        return data[:-1] + bytes([data[-1] ^ 1])
+
+    def _shortened(self, data, told):
+        if not told.left:
+            head, length, body = large_answer(data)
+            if length is None:
+                return data
+            self.lied += 1
+            told.left = length
+            return CONTENT_LENGTH.sub(b"Content-Length: %d" % (length - 1), head) + self._shortened(body, told)
+        body, rest = data[:told.left], data[told.left:]
+        told.left -= len(body)
+        return (body if told.left else body[:-1]) + rest
+
+    def _endless(self, data, told):
+        head, length, body = large_answer(data)
+        if length is None:
+            return data
+        self.lied += 1
+        told.endless = True
+        return CONTENT_LENGTH.sub(b"Transfer-Encoding: chunked", head) + (framed(body) if body else b"")
 
     def _cut_locked(self):
         self._refusing = True

@@ -11,7 +11,8 @@ import socket
 import pytest
 from checker import under_load
 from client import UnexpectedAnswer, problem, sha256, split
-from cluster import Cluster, chunk_files, events, hash_of, hashes_of, is_whole, metric, open_folder
+from cluster import (
+    FOREIGN_VAULT, Cluster, chunk_files, events, give_to_another_vault, hash_of, hashes_of, is_whole, metric, open_folder)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.storage]
 
@@ -155,18 +156,16 @@ def test_a_second_process_with_the_id_of_a_node(cluster, checker):
 def test_a_node_with_another_vaults_disk(cluster, checker):
     node = cluster.nodes[3]
     node.kill()
-    marker = node.store / "vault.json"
-    kept = marker.read_text()
-    marker.write_text(json.dumps(json.loads(kept) | {"vault_id": "00000000-0000-4000-8000-000000000000"}))
+    kept = give_to_another_vault(node)
     files = contents_of(node)
     try:
         node.launch()
-        cluster.until(lambda: "the store belongs to the vault 00000000" in node.log_text(), "a complaint about the vault")
+        cluster.until(lambda: f"the store belongs to the vault {FOREIGN_VAULT[:8]}" in node.log_text(), "a complaint about the vault")
         checker.await_acknowledged(5)
         assert len(files) > 5 and contents_of(node) == files, "nothing on it was changed"
     finally:
         node.kill()
-        marker.write_text(kept)
+        (node.store / "vault.json").write_text(kept)
         node.start()
     cluster.await_nodes("up", node)
 

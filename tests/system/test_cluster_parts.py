@@ -2,6 +2,7 @@
 acknowledged stays, what was begun goes on elsewhere, and limits hold over all servers."""
 
 import contextlib
+import datetime
 import hashlib
 import http.client
 import itertools
@@ -18,8 +19,8 @@ from pathlib import Path
 import pytest
 import requests
 from checker import Checker, under_load
-from client import UnexpectedAnswer, content_digest, problem, split
-from cluster import Cluster, metric, open_folder
+from client import Client, UnexpectedAnswer, content_digest, problem, split
+from cluster import Cluster, events, full_upload, leased, locked_owner, metric, open_folder, queue_key
 from node import cluster_key, signature
 from program import Program, program_path
 from proxy import DOWN, Proxy
@@ -145,31 +146,6 @@ def test_an_upload_goes_on_at_another_server_when_its_own_is_killed_amid_a_chunk
     assert_everywhere(cluster, alice, upload.file_id, data)
 
 
-@contextlib.contextmanager
-def locked_owner(cluster, username):
-    """Another transaction holds the owner's row; gives a function that tells whether somebody waits for it."""
-    session = subprocess.Popen([*cluster.postgres.client_command("psql"), "-X", "-q", "-A", "-t"],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        session.stdin.write(f"BEGIN;\nSELECT pg_backend_pid() FROM users WHERE username = '{username}' FOR UPDATE;\n")
-        session.stdin.flush()
-        holder = int(session.stdout.readline())
-        yield lambda: int(cluster.postgres.sql(
-            f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))")) > 0
-    finally:
-        session.stdin.close()
-        session.wait(30)
-        session.stdout.close()
-
-
-def full_upload(client, name, data):
-    """An upload to which only the commit is missing, and its chunks."""
-    upload = client.start_upload(name, name, len(data))
-    chunks = split(data, upload.chunk_size)
-    upload.send(chunks, range(len(chunks)))
-    return upload, chunks
-
-
 def assert_one_file(cluster, client, name, file_id, data):
     for server in range(len(cluster.servers)):
         user = at(client, cluster, server)
@@ -273,21 +249,9 @@ def test_a_download_goes_on_at_another_server_by_range(cluster):
 # --- workers ----------------------------------------------------------------------------------------------------------
 
 
-            quick.signal(signal.SIGSTOP)  # it would be done before the slow one has a large job
-def jobs_key(cluster):
-    return next(key for key in cluster.redis.ask("KEYS", "chunkvault:*:jobs").splitlines())
-
-
-def leased(cluster, pid):
-    """The entries of the queue that the worker with this process id has."""
-    words = cluster.redis.ask("XPENDING", jobs_key(cluster), "workers", "-", "+", "1000").splitlines()
-    return {entry for entry, consumer in zip(words, words[1:]) if f"-{pid}-" in consumer}
-
-            quick.signal(signal.SIGCONT)
-
 def chunk_of(cluster, entry):
     """The number of the chunk whose repair the entry asks for; None when it asks for something else, or has gone."""
-    words = cluster.redis.ask("XRANGE", jobs_key(cluster), entry, entry).splitlines()
+    words = cluster.redis.ask("XRANGE", queue_key(cluster), entry, entry).splitlines()
     kind, _, number = (words[words.index("job") + 1] if "job" in words else "").partition(":")
     return int(number) if kind == "repair_chunk" else None
 
@@ -298,7 +262,6 @@ def size_of(cluster, chunk):
 
 def copies_that_are_up(cluster, chunk):
     return int(cluster.sql("SELECT COUNT(*) FROM replicas r JOIN stores s ON s.id = r.store_id WHERE r.state = 'good'"
-        quick.signal(signal.SIGCONT)
                            f" AND s.state = 'up' AND r.chunk_id = {chunk}"))
 
 
@@ -310,6 +273,7 @@ def test_the_jobs_of_a_killed_worker_are_taken_over_after_their_lease(cluster):
     try:
         with under_load(cluster, before=30):
             lost = cluster.nodes[0]
+            quick.signal(signal.SIGSTOP)  # it would be done before the slow one has a large job
             lost.kill()
             cluster.await_nodes("down", lost)
             pid = slow.process.pid
@@ -319,6 +283,7 @@ def test_the_jobs_of_a_killed_worker_are_taken_over_after_their_lease(cluster):
                 return {entry: chunk for entry, chunk in found.items() if chunk is not None
                         and size_of(cluster, chunk) > 60_000 and copies_that_are_up(cluster, chunk) < 3}
             had, taken = cluster.until(repairs, "repairs that the slow worker has"), time.monotonic()
+            quick.signal(signal.SIGCONT)
             cluster.until(lambda: time.monotonic() - taken > 3 and repairs().keys() & had, "a lease that was renewed")
             slow.signal(signal.SIGSTOP)  # what it has now it has when it is killed
             had = {entry: chunk for entry, chunk in repairs().items() if entry in had}
@@ -333,10 +298,92 @@ def test_the_jobs_of_a_killed_worker_are_taken_over_after_their_lease(cluster):
             lost.start()
         assert cluster.admin().get("/admin/jobs").json()["dead"] == []
     finally:
+        quick.signal(signal.SIGCONT)
         if slow.running:
             slow.kill()
         slow.settings["REPAIR_RATE"] = 0
         slow.start()
+
+
+def test_a_job_that_is_given_up_is_listed_by_every_server_and_done_when_it_is_retried(cluster):
+    alice, data = new_user(cluster), chance.randbytes(CHUNK_SIZE)
+    file_id = alice.upload("film", "film", data)["file_id"]
+    cluster.until(lambda: alice.info(file_id)["sha256_verified"], "the check of the whole")
+    cluster.await_copies()
+    content = int(cluster.sql(f"SELECT v.content_id FROM versions v WHERE v.file_id = {file_id}"))
+    job = {"kind": "verify_content", "id": str(content)}
+
+    def dead(server):
+        jobs = cluster.admin(server).get("/admin/jobs").json()["dead"]
+        return [entry for entry in jobs if job.items() <= entry.items()]
+
+    for node in cluster.nodes:
+        node.kill()
+    # Verified as it is, no sweep posts it. What the job does is seen by the hash that it mends.
+    cluster.sql(f"UPDATE contents SET sha256 = decode(repeat('00', 32), 'hex') WHERE id = {content}")
+    cluster.redis.ask("XADD", queue_key(cluster), "*", "job", f"verify_content:{content}", "failures", "0")
+    for server in (0, 1):
+        [given_up] = cluster.until(lambda: dead(server), f"a job that is given up, by server {server + 1}")
+        assert given_up["failures"] == 5 and given_up["what"] and given_up["since"]
+    assert any(event["given_up"] for worker in cluster.workers
+               for event in events(worker, "job_failed", job=f"verify_content:{content}"))
+    for node in cluster.nodes:
+        node.start()
+    cluster.await_health("ok", *cluster.nodes)
+    def known_hash():
+        return cluster.sql(f"SELECT encode(sha256, 'hex') FROM contents WHERE id = {content}")
+    assert dead(0) and known_hash() == "00" * 32, "nobody tries it by itself"
+    assert cluster.admin(1).post("/admin/jobs/retry", job).json() == {"posted": 1}
+    cluster.until(lambda: not dead(0) and not dead(1), "a list without it")
+    cluster.until(lambda: known_hash() == hashlib.sha256(data).hexdigest(), "the right hash")
+
+
+def test_while_copies_are_made_it_is_said_when_a_node_may_be_stopped_and_removed(cluster):
+    alice = new_user(cluster)
+    alice.upload("film", "film", chance.randbytes(48 * CHUNK_SIZE))
+    cluster.await_placed()
+    only, lost = cluster.nodes[0], cluster.nodes[3]
+    def asked(server, node, question):
+        told = cluster.admin(server).get(f"/admin/nodes/{node.id}/{question}").json()
+        if told["answer"] == "later":
+            at = datetime.datetime.fromisoformat(told["expected_at"].replace("Z", "+00:00"))
+            assert at >= datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=5), told
+        else:
+            assert told["expected_at"] is None, told
+        return told["answer"]
+    for worker in cluster.workers:
+        worker.stop()
+    try:
+        # What is on one node was on no other, and of the rest a copy is lost.
+        cluster.sql(f"UPDATE replicas SET state = 'bad' WHERE store_id <> {cluster.store_of(only)} AND chunk_id IN (SELECT"
+                    f" chunk_id FROM replicas WHERE store_id = {cluster.store_of(only)} AND state = 'good')")
+        lost.kill()
+        cluster.await_nodes("down", lost)
+        for server in (0, 1):
+            for _ in range(2):
+                assert asked(server, only, "may-stop") == "later"
+                assert asked(server, lost, "may-remove") == "later"
+    finally:
+        for worker in cluster.workers:
+            worker.start()
+    cluster.until(lambda: asked(0, only, "may-stop") == "yes", "a node that may be stopped")
+    cluster.until(lambda: asked(1, lost, "may-remove") == "yes", "a node that may be removed")
+    lost.start()
+    cluster.await_health("ok", *cluster.nodes)
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_counted_where_an_administrator_had_it_run(cluster):
+    for number, server in enumerate(cluster.servers):
+        def runs(program):
+            return metric(program, "chunkvault_sweep_runs_total", sweep="contents")
+        before = [runs(other) for other in cluster.servers]
+        cluster.sweep("contents", server=number)
+        after = [runs(other) for other in cluster.servers]
+        assert after == [count + (other is server) for other, count in zip(cluster.servers, before)]
+        assert metric(server, "chunkvault_sweep_seconds_total", sweep="contents") > 0
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
@@ -772,6 +819,76 @@ def test_the_last_download_of_a_link_is_given_once(cluster):
             calls = [lambda server=number % 2: cluster.client(server).call("GET", f"/share/{token}").status_code
                      for number in range(6)]
             assert sorted(at_once(*calls)) == [200] + [410] * 5
+
+
+def test_guesses_at_a_links_password_are_counted_over_all_servers(cluster):
+    alice = new_user(cluster)
+    token = alice.share(alice.upload_multipart("file", b"the bytes")["file_id"], password="sesame")["share_token"]
+
+    def guess_at(server, password, number):
+        client = cluster.client(server)
+        if number % 4 < 2:
+            return client.call("POST", f"/share/{token}/unlock", json={"password": password}).status_code
+        return client.call("GET", f"/share/{token}", headers={"X-Share-Password": password}).status_code
+
+    assert [guess_at(number % 2, "wrong", number) for number in range(20)] == [401] * 20
+    assert [guess_at(number % 2, "sesame", number) for number in range(4)] == [429] * 4
+
+
+def test_registrations_are_counted_over_all_servers(cluster):
+    others = [cluster.new_server(number) for number in (8, 9)]
+    try:
+        for server in others:
+            server.settings |= {"REGISTER_LIMIT_ADDRESS": 4, "TRUSTED_PROXIES": "127.0.0.1"}
+            server.start()
+        def register_at(number, address):
+            name = f"registered-{next(numbers)}"
+            body = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+            return Client(others[number % 2].url).call("POST", "/auth/register", json=body,
+                                                       headers={"X-Forwarded-For": address}).status_code
+        assert [register_at(number, "203.0.113.7") for number in range(6)] == [201] * 4 + [429] * 2
+        assert register_at(0, "203.0.113.8") == 201, "another address"
+    finally:
+        for server in others:
+            server.stop()
+
+
+def test_what_one_server_gave_is_good_at_another(cluster):
+    alice, data = new_user(cluster), chance.randbytes(2 * CHUNK_SIZE)
+    file_id = alice.upload_multipart("file", data)["file_id"]
+
+    # A session.
+    username = alice.get("/me").json()["username"]
+    first = alice.refresh_token
+    elsewhere = at(alice, cluster, 1)
+    elsewhere.refresh()
+    assert elsewhere.content(file_id) == data and at(elsewhere, cluster, 0).content(file_id) == data
+    at(elsewhere, cluster, 0).refresh()
+    for server in (0, 1):  # a token that is two refreshs old has been stolen: nothing of the session is good any more
+        refused = cluster.client(server).call("POST", "/auth/refresh", json={"refresh_token": first})
+        assert refused.status_code == 401
+    for server in (0, 1):
+        assert at(elsewhere, cluster, server).call("GET", "/me").status_code == 401
+
+    alice.login(username, PASSWORD)
+
+    # A ticket for the one download of a link.
+    token = alice.share(file_id, max_downloads=1)["share_token"]
+    begun = cluster.client(0).call("GET", f"/share/{token}", headers={"Range": "bytes=0-99"}, expect=206)
+    ticket = {"Cookie": begun.headers["Set-Cookie"].split(";")[0]}
+    rest = cluster.client(1).call("GET", f"/share/{token}", headers=ticket | {"Range": "bytes=100-"}, expect=206)
+    assert begun.content + rest.content == data
+    by_tag = {"If-Range": begun.headers["ETag"], "Range": "bytes=100-199"}
+    assert cluster.client(1).call("GET", f"/share/{token}", headers=by_tag, expect=206).content == data[100:200]
+    for server in (0, 1):
+        assert cluster.client(server).call("GET", f"/share/{token}").status_code == 410
+
+    # The cookie of a link that was opened with its password.
+    token = alice.share(file_id, password="sesame")["share_token"]
+    opened = cluster.client(0).call("POST", f"/share/{token}/unlock", json={"password": "sesame"}, expect=204)
+    cookie = {"Cookie": opened.headers["Set-Cookie"].split(";")[0]}
+    assert cluster.client(1).call("GET", f"/share/{token}", headers=cookie, expect=200).content == data
+    assert cluster.client(1).call("GET", f"/share/{token}").status_code == 401
 
 
 def test_the_quota_holds_when_two_servers_are_asked_at_once(cluster):
