@@ -1,5 +1,6 @@
 """One of the product's programs as a process of a test: started, watched, killed, stopped by its own process id."""
 
+import collections
 import os
 import signal
 import subprocess
@@ -28,6 +29,30 @@ def check_printed(text, where):
 def program_path(name):
     folder = os.environ.get("CHUNKVAULT_BIN") or Path(__file__).parents[2] / "build" / "dev" / "bin"
     return Path(folder) / name
+
+
+def descendants(pid):
+    """Of a process, by what the kernel tells: process id -> command."""
+    children, found, waiting = collections.defaultdict(list), {}, [pid]
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = entry.read_text(errors="replace").rpartition(")")
+        except OSError:
+            continue
+        children[int(rest.split()[1])].append((int(entry.parent.name), name.partition("(")[2]))
+    while waiting:
+        for child, name in children[waiting.pop()]:
+            found[child] = name
+            waiting.append(child)
+    return found
+
+
+def await_gone(processes, deadline_s=10):
+    """Until none of these is there any more: process id -> command."""
+    deadline = time.monotonic() + deadline_s
+    while left := {pid: name for pid, name in processes.items() if Path(f"/proc/{pid}").exists()}:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 class Program:

@@ -4,6 +4,7 @@ workers, all on loopback, with their data below the folder given. Runs until Ctr
 it."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -29,13 +30,14 @@ class LastingCluster(Cluster):
     def __init__(self, folder):
         super().__init__(folder, NODES, SERVERS, WORKERS, durable=True, **SETTINGS)
         kept = folder / "cluster.json"
+        known = {"secret": self.secret, "secret_key": self.secret_key,
+                 "servers": [8000, 8001] if self._free(8000, 8001) else self.server_ports}
         if kept.exists():
-            known = json.loads(kept.read_text())
-        else:
-            known = {"secret": self.secret, "servers": [8000, 8001] if self._free(8000, 8001) else self.server_ports}
-            kept.write_text(json.dumps(known))
             kept.chmod(0o600)
-        self.secret, self.server_ports = known["secret"], known["servers"]
+            known |= json.loads(kept.read_text())
+        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(known, file)
+        self.secret, self.secret_key, self.server_ports = known["secret"], known["secret_key"], known["servers"]
 
     @staticmethod
     def _free(*ports):
