@@ -1,18 +1,17 @@
 """./dev torture: what a seed chooses, a short run, what it must not overlook, and that it ends what it started."""
 
-import collections
 import itertools
 import signal
 import subprocess
 import sys
 import time
 import types
-from pathlib import Path
 
 import pytest
 import torture
 from checker import Checker
-from cluster import Cluster, chunk_files, open_folder
+from cluster import DisksCluster, chunk_files, open_folder
+from program import await_gone, descendants
 
 SEED, SECONDS = 8, 15
 
@@ -57,10 +56,21 @@ def test_a_run_that_shows_nothing_fails(counts, injected, seconds, found):
     assert torture.shortcomings(counts, injected, seconds) == found
 
 
+@pytest.mark.parametrize("seconds, needed_after_s, kinds", [(0, 300, 0), (0, 0, len(torture.KINDS))])
+def test_a_long_run_goes_on_until_every_kind_had_its_turn(monkeypatch, seconds, needed_after_s, kinds):
+    monkeypatch.setattr(torture, "KINDS_NEEDED_AFTER_S", needed_after_s)
+    run, injected = object.__new__(torture.Torture), set()
+    run.begun, run.out = time.monotonic(), lambda line: None
+    run.inject = lambda faults: injected.update(fault.kind for fault in faults)
+    run.run(torture.plan(1), seconds)
+    assert len(injected) == kinds
+
+
 @pytest.fixture
 def cluster(request):
-    with open_folder() as folder, Cluster(folder, torture.NODES, torture.SERVERS, torture.WORKERS, lines=True,
-                                          CHUNK_SIZE="64K", GC_AGE="0s", GC_GRACE="0s") as cluster:
+    with open_folder() as folder, DisksCluster(folder, torture.NODES, torture.SERVERS, torture.WORKERS,
+                                               disk_size=None, CHUNK_SIZE="64K", GC_AGE="0s",
+                                               GC_GRACE="0s") as cluster:
         request.node.vaults = types.SimpleNamespace(made=cluster.programs())
         yield cluster
 
@@ -89,22 +99,6 @@ def test_a_short_run_loses_nothing_and_would_see_a_loss(cluster, capsys):
     assert f"VIOLATION: {losses[0]}\n             ./dev torture --seed 8\n" in printed and "FAILED" in printed
 
 
-def descendants(pid):
-    """Of a process, by what the kernel tells: process id -> command."""
-    children, found, waiting = collections.defaultdict(list), {}, [pid]
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = entry.read_text(errors="replace").rpartition(")")
-        except OSError:
-            continue
-        children[int(rest.split()[1])].append((int(entry.parent.name), name.partition("(")[2]))
-    while waiting:
-        for child, name in children[waiting.pop()]:
-            found[child] = name
-            waiting.append(child)
-    return found
-
-
 @pytest.mark.cluster
 def test_what_it_started_ends_with_it_when_it_is_interrupted():
     program = subprocess.Popen([sys.executable, torture.__file__, "--seed", "1", "--minutes", "5"],
@@ -119,10 +113,7 @@ def test_what_it_started_ends_with_it_when_it_is_interrupted():
         assert {"chunkvault-serv", "chunkvault-stor", "chunkvault-work", "postgres"} <= set(started.values()), started
         program.send_signal(signal.SIGINT)
         assert program.wait(60) == 130, program.stdout.read()
-        deadline = time.monotonic() + 10
-        while left := {pid for pid, name in started.items() if Path(f"/proc/{pid}").exists()}:
-            assert time.monotonic() < deadline, {pid: started[pid] for pid in left}
-            time.sleep(0.05)
+        await_gone(started)
     finally:
         program.kill()
         program.wait()

@@ -16,6 +16,7 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,12 +26,16 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent)]
 
 from checker import Checker  # noqa: E402
-from cluster import Cluster, is_damaged, open_folder  # noqa: E402
+from cluster import (  # noqa: E402
+    FOREIGN_VAULT, DisksCluster, full_upload, give_to_another_vault, is_damaged, leased, locked_owner, metric, open_folder,
+    wrong_clock)
 from run import become_subreaper, end_strays  # noqa: E402
+from vault import PASSWORD  # noqa: E402
 
 NODES, SERVERS, WORKERS = 4, 2, 2
 KINDS_NEEDED_AFTER_S = 300  # a run of this length that never injected a kind has failed
 REPAIR_DEADLINE_S = 120
+DRAIN_DEADLINE_S = 240
 KEPT = HERE.parents[1] / "build" / "torture"  # the logs of a run that failed
 
 
@@ -160,11 +165,59 @@ def disk_emptied(run, fault):
     marker = node.store / "vault.json"
     node.kill()
     before = marker.read_text()
-    shutil.rmtree(node.store)
-    node.store.mkdir()
+    for entry in node.store.iterdir():  # it is where a disk is mounted
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
     run.felt(fault)
     run.to_repair(lambda: marker.exists() and marker.read_text() != before)
     yield
+    node.launch()
+
+
+@kind("another vault's disk", "node")
+def another_vaults_disk(run, fault):
+    node = run.cluster.nodes[fault.node]
+    node.kill()
+    kept = give_to_another_vault(node)
+    complaints = node.log_text().count(f"the store belongs to the vault {FOREIGN_VAULT[:8]}")
+    node.launch()
+    run.until(lambda: node.log_text().count(f"the store belongs to the vault {FOREIGN_VAULT[:8]}") > complaints,
+              "a node that refuses the disk")
+    run.felt(fault)
+    yield
+    node.kill()
+    (node.store / "vault.json").write_text(kept)
+    node.launch()
+
+
+@kind("disk unmounted", "node")
+def disk_unmounted(run, fault):
+    node = run.cluster.nodes[fault.node]
+    node.disk.unmount()
+    complaints = node.log_text().count("store_unusable")
+    run.until(lambda: node.log_text().count("store_unusable") > complaints, "a node that misses its disk")
+    assert list(node.store.iterdir()) == [], "it wrote below the disk"
+    run.felt(fault)
+    yield
+    assert list(node.store.iterdir()) == [], "it wrote below the disk"
+    node.disk.mount()
+
+
+@kind("node's clock wrong", "node", touches={"server"})
+def nodes_clock_wrong(run, fault):
+    node = run.cluster.nodes[fault.node]
+    right = dict(node.settings)
+    node.kill()
+    node.settings |= wrong_clock(random.Random(fault.seed).choice(("-2d", "-10min", "+10min", "+2d")))
+    node.start()
+    node.settings = right
+    run.until(lambda: metric(node, "chunkvault_node_unauthorized_total", reason="stale") > 0,
+              "a request that is too old, or too young, for it")
+    run.felt(fault)
+    yield
+    node.kill()
     node.launch()
 
 
@@ -228,6 +281,19 @@ def node_drained(run, fault):
     run.until(lambda: run.admin().post(f"/admin/nodes/{node.id}/keep"), "the end of a drain")
 
 
+@kind("a drain that ends", "node", touches={"server", "worker", "postgres", "redis"})
+def drain_that_ends(run, fault):
+    node = run.cluster.nodes[fault.node]
+    run.until(lambda: run.admin().post(f"/admin/nodes/{node.id}/drain"), "a drain")
+    run.cluster.until(lambda: run.node(node)["state"] == "drained", "the end of a drain", DRAIN_DEADLINE_S)
+    # What was put there before is recorded late, and makes it draining again.
+    run.until(lambda: run.node(node)["state"] == "drained" and node.id not in run.cluster.rows(), "a node without copies")
+    assert run.admin().get(f"/admin/nodes/{node.id}/may-remove").json()["answer"] == "yes"
+    run.felt(fault)
+    yield
+    run.until(lambda: run.admin().post(f"/admin/nodes/{node.id}/keep"), "a node that is kept")
+
+
 @kind("server killed", "server", second=True)
 def server_killed(run, fault):
     server = run.cluster.servers[fault.server]
@@ -243,6 +309,57 @@ def worker_killed(run, fault):
     worker.kill()
     run.felt(fault)
     yield
+    worker.launch()
+
+
+@kind("server killed in a commit", "server", touches={"node", "postgres", "redis"})
+def server_killed_in_a_commit(run, fault):
+    server, other = run.cluster.servers[fault.server], run.cluster.servers[(fault.server + 1) % SERVERS]
+    name = f"torture-{len(run.committers)}"
+    user = run.until(lambda: run.cluster.user(name, server=fault.server), "a user")
+    run.committers.append(name)
+    data = random.Random(fault.seed).randbytes(150_000)
+    upload, chunks = full_upload(user, "file", data)
+    answers = []
+
+    def commit():
+        with contextlib.suppress(requests.RequestException, OSError):
+            answers.append(upload.by(user.again()).commit(chunks, data))
+
+    with locked_owner(run.cluster, name) as somebody_waits:
+        committing = threading.Thread(target=commit)
+        committing.start()
+        run.until(somebody_waits, "a commit that waits for its owner's row")
+        server.kill()
+        committing.join()
+    assert not answers, "a commit was answered that waited"
+    run.felt(fault)
+    yield
+    server.launch()
+    elsewhere = user.again(other.url)
+    done = run.until(lambda: upload.by(elsewhere).commit(chunks, data), "the commit at another server")
+    assert [item["id"] for item in elsewhere.list()] == [done["file_id"]], "one commit gave more or less than one file"
+    assert elsewhere.content(done["file_id"]) == data
+
+
+@kind("worker killed with a job", "worker")
+def worker_killed_with_a_job(run, fault):
+    worker = run.cluster.workers[fault.worker]
+    def has_a_job():
+        """While it stands still, so that it keeps what it has."""
+        worker.signal(signal.SIGSTOP)
+        if any(leased(run.cluster, worker.process.pid, stream) for stream in ("jobs", "later")):
+            return True
+        worker.signal(signal.SIGCONT)
+        return False
+    run.until(has_a_job, "a worker with a job")
+    had = {stream: leased(run.cluster, worker.process.pid, stream) for stream in ("jobs", "later")}
+    pid = worker.process.pid
+    worker.kill()
+    run.felt(fault)
+    yield
+    run.until(lambda: not any(leased(run.cluster, pid, stream) & had[stream] for stream in had),
+              "somebody else with the jobs of the dead worker")
     worker.launch()
 
 
@@ -308,6 +425,7 @@ class Torture:
         self.begun = time.monotonic()
         self.injected = dict.fromkeys(KINDS, 0)
         self.repairs = []
+        self.committers = []  # users of files whose commit was broken off
         self._admin = None
         # Its clients delete much at once, which would hold collection.
         cluster.admin().post("/admin/collection/allow")
@@ -345,10 +463,14 @@ class Torture:
     # --- the run ---
 
     def run(self, steps, seconds):
-        """Until so many seconds have passed. An AssertionError says what did not come back by itself."""
+        """Until so many seconds have passed, and, in a long run, every kind has had its turn. An AssertionError says what
+        did not come back by itself."""
+        turns = set()
         for faults in steps:
-            if time.monotonic() - self.begun >= seconds:
+            short = seconds < KINDS_NEEDED_AFTER_S
+            if time.monotonic() - self.begun >= seconds and (short or turns == set(KINDS)):
                 return
+            turns |= {fault.kind for fault in faults}
             self.out(f"  {time.monotonic() - self.begun:6.1f} s  {', during it '.join(map(str, faults))}")
             self.inject(faults)
 
@@ -391,10 +513,21 @@ class Torture:
         problems += hold(self.cluster.await_copies, REPAIR_DEADLINE_S)
         self.out(f"  {time.monotonic() - self.begun:6.1f} s  reading everything from every server")
         problems += hold(self.checker.losses)
+        problems += hold(self.lost_commits)
         self.out(f"  {time.monotonic() - self.begun:6.1f} s  collecting")
         problems += hold(self.cluster.await_no_orphans, REPAIR_DEADLINE_S)
         problems += hold(self.cluster.await_files)
         return problems
+
+
+    def lost_commits(self):
+        """Of the files whose commit was broken off and done at another server: what cannot be read."""
+        for name in self.committers:
+            for server in range(SERVERS):
+                client = self.cluster.client(server)
+                client.login(name, PASSWORD)
+                for item in client.list():
+                    assert len(client.content(item["id"])) == item["size"]
 
 
 def shortcomings(counts, injected, seconds):
@@ -437,8 +570,8 @@ def torture(seed, minutes):
     seconds, command = minutes * 60, f"./dev torture --seed {seed} --minutes {minutes:g}"
     print(f"{command}\n  starting {NODES} storage nodes, {SERVERS} API servers and {WORKERS} workers", flush=True)
     with open_folder() as folder:
-        cluster = Cluster(folder, NODES, SERVERS, WORKERS, durable=True, lines=True, CHUNK_SIZE="64K", GC_AGE="0s",
-                          GC_GRACE="0s")
+        cluster = DisksCluster(folder, NODES, SERVERS, WORKERS, durable=True, disk_size=None, CHUNK_SIZE="64K",
+                               GC_AGE="0s", GC_GRACE="0s")
         problems, run = [], None
         try:
             with cluster:
