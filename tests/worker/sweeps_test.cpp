@@ -1133,7 +1133,7 @@ class NodesSweepTest : public SweepsTest {
     }
     // One copy of each is left that answers.
     void loseTwo() {
-        for (const std::size_t store : {0, 1}) {
+        for (const std::size_t store : {0u, 1u}) {
             chunks.setStoreState(stores[store], catalog::StoreState::down);
             live[store].answers = false;
         }
