@@ -420,6 +420,8 @@ def parse(arguments):
     parser.add_argument("--preset", default="dev")
     parser.add_argument("--quick", action="store_true", help="C++ tests without the label slow, and the style tests")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="run each fuzz target for so long")
+    parser.add_argument("--picks", metavar="FOLDER",
+                        help="run nothing; exit with 0 when one of the Python tests of this folder would be run")
     parser.add_argument("words", nargs="*", help="labels, or parts of test names")
     options = parser.parse_args(arguments)
     for word in options.words:
@@ -428,9 +430,18 @@ def parse(arguments):
     return options
 
 
+def labels_and_words(options, known):
+    return ({word for word in options.words if word in known}, [word for word in options.words if word not in known])
+
+
+def picks(runner, options):
+    """Needs no build."""
+    labels, words = labels_and_words(options, {"fuzz"} | python_labels())
+    return any(suite.name.startswith(f"{options.picks}/") for suite in pytest_suites(runner, TESTS, labels, words))
+
+
 def select(runner, options, known):
-    labels = {word for word in options.words if word in known}
-    words = [word for word in options.words if word not in known]
+    labels, words = labels_and_words(options, known)
     executables = read_list(runner.build / "tests.list")
     if options.quick:
         executables = {name: own for name, own in executables.items() if "slow" not in own}
@@ -484,6 +495,8 @@ def main(arguments):
     total, code = Outcome(), 1
     try:
         with Runner(options.preset) as runner:
+            if options.picks:
+                return 0 if picks(runner, options) else 1
             known = {"fuzz"} | python_labels()
             known = known.union(*read_list(runner.build / "tests.list").values())
             suites = select(runner, options, known)
@@ -497,7 +510,8 @@ def main(arguments):
         code = 130
         print("\nInterrupted.")
     finally:
-        print(summary(total), flush=True)
+        if not options.picks:
+            print(summary(total), flush=True)
     return code
 
 
