@@ -24,6 +24,7 @@ namespace chunkvault::server {
 
 class Cache;
 class ChangeWaiters;
+class ZipMemory;
 class ChunkIntake;
 class FileContent;
 
@@ -70,6 +71,7 @@ struct Services {
     FileContent& content;
     Cache& cache;
     ChangeWaiters& changeWaiters;
+    ZipMemory& zipMemory;
     worker::JobQueue& queue;
     const ApiSettings& settings;
     const Clock& clock;
