@@ -40,6 +40,7 @@ const unfinished = new Map(); // of an earlier visit: fingerprint to what record
 let recalled = null;
 const speeds = []; // {at, sent} of the last seconds
 let view = null; // the elements that change
+let locked = false; // until the password is given again, which was changed
 
 const active = (entry) => entry.state === "waiting" || entry.state === "sending";
 const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
@@ -55,9 +56,13 @@ async function load({focus = false} = {}) {
         await (recalled ??= recall());
         return showRequest(focus);
     }
-    if (status === 404 || status === 410) forgetLink(token);
-    if (asked) return update(); // shown already; what goes wrong with a file is said there
-    showRefusal(answer, "owner", load);
+    const gone = status === 404 || status === 410;
+    if (gone) forgetLink(token);
+    if (!asked || (gone && !view?.list.isConnected)) return showRefusal(answer, "owner", load);
+    // Shown already; what goes wrong with a file is said there.
+    if (locked && !gone) return setTimeout(load, 1000 * (answer.retryAfter ?? 5));
+    locked = false;
+    startNext();
 }
 
 // "image/*" as people say it.
@@ -78,7 +83,13 @@ const isFull = () => asked.files_left === 0 || asked.bytes_left === 0;
 
 function showRequest(focus) {
     document.title = `${asked.title || "Send files"} · ChunkVault`;
-    if (view) return update();
+    const title = asked.title || `${asked.owner} asks you for files`;
+    const announcement = `${title}. Choose files, or drop them on the page.`;
+    locked = false;
+    if (view) {
+        if (!view.list.isConnected) show(announcement, {focus}, ...view.parts);
+        return startNext();
+    }
     if (isFull() && entries.length === 0 && unfinished.size === 0)
         return showNotice(
             "check",
@@ -117,10 +128,16 @@ function showRequest(focus) {
     view.amount = el("span");
     view.speed = el("span");
     view.whole.append(view.bar, el("p", {class: "progress-text"}, view.amount, view.speed));
-    const title = asked.title || `${asked.owner} asks you for files`;
-    show(
-        `${title}. Choose files, or drop them on the page.`,
-        {focus},
+    view.drop = el(
+        "div",
+        {class: "drop"},
+        icon("upload"),
+        el("p", {}, "Drop files or folders here, or"),
+        actions,
+        files,
+        folder,
+    );
+    view.parts = [
         el(
             "div",
             {class: "head"},
@@ -138,19 +155,12 @@ function showRequest(focus) {
         ),
         view.limits,
         view.again,
-        el(
-            "div",
-            {class: "drop"},
-            icon("upload"),
-            el("p", {}, "Drop files or folders here, or"),
-            actions,
-            files,
-            folder,
-        ),
+        view.drop,
         view.whole,
         view.receipt,
         view.list,
-    );
+    ];
+    show(announcement, {focus}, ...view.parts);
     for (const entry of entries) addRow(entry);
     showUnfinished();
     askAboutUnfinished();
@@ -228,16 +238,13 @@ async function dropped(transfer) {
 addEventListener("dragover", (event) => {
     if (!view) return;
     event.preventDefault();
-    document.querySelector(".drop").classList.add("over");
+    view.drop.classList.add("over");
 });
-addEventListener(
-    "dragleave",
-    (event) => !event.relatedTarget && document.querySelector(".drop")?.classList.remove("over"),
-);
+addEventListener("dragleave", (event) => !event.relatedTarget && view?.drop.classList.remove("over"));
 addEventListener("drop", (event) => {
     if (!view) return;
     event.preventDefault();
-    document.querySelector(".drop").classList.remove("over");
+    view.drop.classList.remove("over");
     dropped(event.dataTransfer);
 });
 
@@ -429,7 +436,7 @@ function showUnfinished() {
 function startNext() {
     let running = entries.filter((entry) => entry.state === "sending").length;
     for (const entry of entries) {
-        if (running >= atOnce) break;
+        if (running >= atOnce || locked) break;
         if (entry.state !== "waiting") continue;
         ++running;
         send(entry);
@@ -504,6 +511,12 @@ function failed(entry, error) {
         Object.assign(entry, {upload: null, url: null, sent: 0});
         return send(entry);
     }
+    if (status === 401) {
+        entry.state = "waiting";
+        if (locked) return;
+        locked = true;
+        return load();
+    }
     entry.state = "failed";
     let detail = "";
     try {
@@ -515,7 +528,6 @@ function failed(entry, error) {
         ? "This file cannot be read. Choose it again."
         : detail || `The server refused it (${status}).`;
     announce(`${entry.path} was not sent. ${entry.problem}`);
-    if (status === 401) load();
     if (status === 404 || status === 410) explain(entry);
     startNext();
 }

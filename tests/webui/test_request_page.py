@@ -534,6 +534,19 @@ def test_a_password_is_asked_for(shared_vault, world, open_page, tmp_path):
     assert set(arrived(world, request)) == {"a"}
 
 
+def test_a_password_that_is_changed_meanwhile_is_asked_for(shared_vault, world, open_page, tmp_path):
+    request = world.request(password="old")
+    page = open_page(request["request_url"]).wait("form").fill("#password", "old").press("Enter")
+    choose(page, write(tmp_path, "a", b"a"))
+    finish(page)
+    world.owner.patch(f"/requests/{request['request_id']}", {"password": "new"})
+    choose(page, write(tmp_path, "b", b"b"))
+    page.wait("form").drop("main", write(tmp_path, "c", b"c"))
+    page.fill("#password", "new").press("Enter")
+    until(lambda: "Your 3 files have arrived" in page.text(), "the receipt")
+    assert set(arrived(world, request)) == {"a", "b", "c"}
+
+
 # --- what it looks like, and what it must not do ---
 
 
