@@ -222,7 +222,7 @@ def test_more_than_a_zip_takes_is_refused_before_its_first_byte(make_vault):
         answer = client.call("GET", path)
         assert (answer.status_code, problem(answer)["type"]) == (422, "urn:chunkvault:error:invalid_value")
         assert "at most 1000000 files and folders" in answer.json()["detail"]
-        assert client.call("HEAD", path).status_code == 422
+    assert client.call("HEAD", path).status_code == 422
     assert world.owner.get(f"/shares/{share['share_id']}").json()["downloads"] == 0
     assert opened(world.owner.get(f"/files/{one}/zip").content).namelist() == ["one/"]
 

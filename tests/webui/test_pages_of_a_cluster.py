@@ -1,9 +1,8 @@
 """The pages by way of a load balancer, while an API server behind it is killed: any other one goes on."""
 
 import pytest
-from cluster import Cluster, open_folder
 from client import sha256
-from operations import World
+from cluster import Cluster, open_folder
 
 pytestmark = [pytest.mark.shares, pytest.mark.cluster, pytest.mark.postgres, pytest.mark.redis]
 
