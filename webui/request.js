@@ -276,12 +276,17 @@ function add(found) {
         entries.filter((entry) => active(entry) && !entry.counted),
         (entry) => entry.file.size,
     );
+    const failed = new Map(
+        entries.filter((entry) => entry.state === "failed").map((entry) => [fingerprint(entry), entry]),
+    );
     const added = [];
     for (const one of found) {
         const print = fingerprint(one);
         if (known.has(print)) continue;
         known.add(print);
-        const url = unfinished.get(print)?.url ?? null;
+        const before = failed.get(print) ?? unfinished.get(print);
+        const url = before?.url ?? null;
+        if (failed.has(print)) takeOff(before);
         unfinished.delete(print);
         // counted: on the server, and in what it says is left.
         const entry = {...one, state: "waiting", sent: 0, tries: 0, url, counted: url !== null};
@@ -296,13 +301,9 @@ function add(found) {
         added.push(entry);
     }
     keep(added.filter(active).map(recordOf));
-    announce(
-        added.length === 1
-            ? `${added[0].path} was added.`
-            : added.length === 0 && found.length > 0
-              ? "What you chose is here already."
-              : `${added.length} files were added.`,
-    );
+    if (added.length === 1) announce(`${added[0].path} was added.`);
+    else if (added.length > 1) announce(`${added.length} files were added.`);
+    else if (found.length > 0) announce("What you chose is here already.");
     showUnfinished();
     update();
     startNext();
@@ -316,12 +317,9 @@ function fingerprint(entry) {
 }
 
 function recordOf(entry) {
-    const {file, path, from, url, receipt, checked} = entry;
-    return {
-        key: [token, "file", fingerprint(entry)],
-        file: {size: file.size, lastModified: file.lastModified},
-        ...{path, from, url, receipt, checked},
-    };
+    const {path, from, url, receipt, checked} = entry;
+    const file = {size: entry.file.size, lastModified: entry.file.lastModified};
+    return {key: [token, "file", fingerprint(entry)], file, path, from, url, receipt, checked};
 }
 
 async function recall() {
@@ -506,11 +504,6 @@ function failed(entry, error) {
         addEventListener("online", again);
         return update();
     }
-    if (error.originalRequest?.getMethod() === "HEAD" && (status === 404 || status === 410)) {
-        // What was there has ended, as it does after days.
-        Object.assign(entry, {upload: null, url: null, sent: 0});
-        return send(entry);
-    }
     if (status === 401) {
         entry.state = "waiting";
         if (locked) return;
@@ -528,13 +521,17 @@ function failed(entry, error) {
         ? "This file cannot be read. Choose it again."
         : detail || `The server refused it (${status}).`;
     announce(`${entry.path} was not sent. ${entry.problem}`);
-    if (status === 404 || status === 410) explain(entry);
+    if (status === 404 || status === 410) explain(entry, error.originalRequest.getMethod() === "HEAD");
     startNext();
 }
 
-// An upload that is gone may be so because its link is.
-async function explain(entry) {
+// An upload that is gone may be so because its link is. If not, and nothing was being sent, it begins anew.
+async function explain(entry, wasAsked) {
     const {status} = await ask(`${link}/info`);
+    if (status === 200 && wasAsked) {
+        Object.assign(entry, {state: "waiting", problem: null, upload: null, url: null, sent: 0});
+        return startNext();
+    }
     if (status === 404) entry.problem = "The owner has revoked the link.";
     if (status === 410) entry.problem = "The link has expired.";
     if (status === 404 || status === 410) forgetLink(token);
@@ -552,6 +549,7 @@ async function done(entry) {
     if (checked && entry.root !== entry.receipt.root) {
         entry.state = "failed";
         entry.problem = "The file was changed while it was sent. Choose it again.";
+        entry.url = null;
         forget([recordOf(entry)]);
     } else {
         entry.checked = Boolean(checked);
@@ -590,12 +588,16 @@ async function checkRoot(entry) {
     }
 }
 
+function takeOff(entry) {
+    entries.splice(entries.indexOf(entry), 1);
+    entry.row?.remove();
+}
+
 async function remove(entry) {
     const {upload} = entry;
     clearTimeout(entry.timer);
-    entries.splice(entries.indexOf(entry), 1);
+    takeOff(entry);
     entry.state = "removed";
-    entry.row?.remove();
     forget([recordOf(entry)]);
     upload?.abort();
     if (entry.url) await tus.Upload.terminate(entry.url).catch(() => {});

@@ -516,6 +516,24 @@ def test_a_link_that_is_revoked_meanwhile_says_so(make_vault, make_proxy, open_p
     assert arrived(world, request) == {}
 
 
+def test_a_file_that_failed_goes_on_when_it_is_chosen_again(slow_request, tmp_path, random_bytes):
+    world, request, page, proxy = slow_request(expires_in_hours=1)
+    data = random_bytes(50 * MIB)
+    path = write(tmp_path, "film.mkv", data)
+    choose(page, path)
+    until(lambda: progress(page) > 30 * MIB, "what comes with a second request", 120)
+    world.vault.sql("UPDATE shares SET expires_at = 1 WHERE id = ?", request["request_id"])
+    until(lambda: "The link has expired." in page.text(), "the reason", 60)
+    world.owner.patch(f"/requests/{request['request_id']}", {"expires_in_hours": 1})
+    before = proxy.sent
+    proxy.slow(0)
+    choose(page, path)
+    finish(page)
+    assert everything(world, request) == {"film.mkv": data}
+    assert page.count(".files li") == 1
+    assert proxy.sent - before < len(data) - 10 * MIB
+
+
 def test_a_password_is_asked_for(shared_vault, world, open_page, tmp_path):
     request = world.request(password="sésame", title="Secret")
     page = open_page(request["request_url"]).wait("form")
