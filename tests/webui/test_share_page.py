@@ -176,6 +176,7 @@ def test_guesses_at_a_password_end_with_a_word_on_how_long_to_wait(make_vault, o
     page = open_page(share["share_url"]).wait("#password")
     for answer in ("This password is wrong.", "This password is wrong.", "Too many tries. Wait"):
         page.fill("#password", "wrong").press("Enter")
+        page.wait("form button:enabled")  # the answer before has the same text
         page.wait(f".error:has-text('{answer}')")
 
 
