@@ -32,6 +32,7 @@
 #include "database/catalog/node_times_check.h"
 #include "server/api/change_waiters.h"
 #include "server/api/routes.h"
+#include "server/api/zip.h"
 #include "server/auth/base64.h"
 #include "server/cache/local_cache.h"
 #include "server/cache/redis_cache.h"
@@ -240,6 +241,7 @@ int run(const process::Config& config) {
     // Waiting takes a connection, of which others need some too.
     ChangeWaiters changeWaiters([&](std::span<const catalog::UserId> owners) { return catalog.changes.poll(owners); },
                                 {.perServer = std::max<std::size_t>(settings.http.maxConnections / 2, 1)});
+    ZipMemory zipMemory;
     const AccessTokens accessTokens(keys.accessTokens, clock, settings.accessTokenS);
 
     std::optional<wire::RequestVerifier> verifier;
@@ -274,6 +276,7 @@ int run(const process::Config& config) {
         *cache,
         changeWaiters,
         copyPace,
+        zipMemory,
         *queue,
         settings.api,
         clock,

@@ -119,8 +119,8 @@ export function showNotice(iconName, heading, text, ...more) {
     );
 }
 
-// Says why an answer about the page's link is of no use. owner: who made the link, in words; load: asks again, as it does
-// by itself when the server does not answer; gives the timer of that.
+// Says why an answer about the page's link is of no use. owner: who made the link, in words; load: asks again, as it
+// does by itself when the server does not answer; gives the timer of that.
 export function showRefusal({status, retryAfter}, owner, load) {
     if (status === 404)
         showNotice(

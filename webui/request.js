@@ -18,24 +18,29 @@ import {
     untilThen,
     when,
 } from "./common.js";
+import {forget, forgetLink, keep, keptOf} from "./journal.js";
 
 const token = location.pathname.split("/").pop();
 const link = new URL(`../request/${token}`, location.href).href;
-const rootUrl = new URL("../", location.href);
 const atOnce = 3; // files on their way together
-const rowsShown = 200;
+const rowsShown = 200,
+    unfinishedShown = 5;
 const smallBytes = 1 << 20; // such a file comes with the request that begins it
-const chunksPerRequest = 16;
-const retryMs = [500, 1000, 2000, 4000, 8000];
+const chunksPerRequest = 4;
+const probeBytes = 64 << 10; // of the first request after a break
+const retryMs = [500, 1000, 2000, 4000];
 const speedWindowMs = 8000;
 const hashPollMs = 1500,
     hashPolls = 8;
 
 let asked = null; // the last answer about the link
 const entries = []; // every file of this page: {file, path, state, sent, ...}
-let halfDone = []; // of an earlier visit: {size, metadata, uploadUrl, urlStorageKey}
+const handles = new Map(); // of files and folders that were chosen, by the "from" of the files in them
+const unfinished = new Map(); // of an earlier visit: fingerprint to what recordOf made
+let recalled = null;
 const speeds = []; // {at, sent} of the last seconds
 let view = null; // the elements that change
+let locked = false; // until the password is given again, which was changed
 
 const active = (entry) => entry.state === "waiting" || entry.state === "sending";
 const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
@@ -48,10 +53,16 @@ async function load({focus = false} = {}) {
     if (status === 200) {
         if (body.password_required) return showPassword(link, load);
         asked = body;
+        await (recalled ??= recall());
         return showRequest(focus);
     }
-    if (asked) return update(); // shown already; what goes wrong with a file is said there
-    showRefusal(answer, "owner", load);
+    const gone = status === 404 || status === 410;
+    if (gone) forgetLink(token);
+    if (!asked || (gone && !view?.list.isConnected)) return showRefusal(answer, "owner", load);
+    // Shown already; what goes wrong with a file is said there.
+    if (locked && !gone) return setTimeout(load, 1000 * (answer.retryAfter ?? 5));
+    locked = false;
+    startNext();
 }
 
 // "image/*" as people say it.
@@ -72,8 +83,14 @@ const isFull = () => asked.files_left === 0 || asked.bytes_left === 0;
 
 function showRequest(focus) {
     document.title = `${asked.title || "Send files"} · ChunkVault`;
-    if (view) return update();
-    if (isFull() && entries.length === 0 && halfDone.length === 0)
+    const title = asked.title || `${asked.owner} asks you for files`;
+    const announcement = `${title}. Choose files, or drop them on the page.`;
+    locked = false;
+    if (view) {
+        if (!view.list.isConnected) show(announcement, {focus}, ...view.parts);
+        return startNext();
+    }
+    if (isFull() && entries.length === 0 && unfinished.size === 0)
         return showNotice(
             "check",
             "This link is full",
@@ -96,9 +113,10 @@ function showRequest(focus) {
     const actions = el(
         "div",
         {class: "actions"},
-        button("file", "Choose files", () => files.click(), {class: "primary"}),
+        button("file", "Choose files", () => choose("showOpenFilePicker", files), {class: "primary"}),
     );
-    if ("webkitdirectory" in folder) actions.append(button("folder", "Choose a folder", () => folder.click()));
+    if ("webkitdirectory" in folder)
+        actions.append(button("folder", "Choose a folder", () => choose("showDirectoryPicker", folder)));
     view = {
         limits: el("ul", {class: "limits", "aria-label": "Limits"}),
         again: el("div"),
@@ -110,10 +128,16 @@ function showRequest(focus) {
     view.amount = el("span");
     view.speed = el("span");
     view.whole.append(view.bar, el("p", {class: "progress-text"}, view.amount, view.speed));
-    const title = asked.title || `${asked.owner} asks you for files`;
-    show(
-        `${title}. Choose files, or drop them on the page.`,
-        {focus},
+    view.drop = el(
+        "div",
+        {class: "drop"},
+        icon("upload"),
+        el("p", {}, "Drop files or folders here, or"),
+        actions,
+        files,
+        folder,
+    );
+    view.parts = [
         el(
             "div",
             {class: "head"},
@@ -131,77 +155,96 @@ function showRequest(focus) {
         ),
         view.limits,
         view.again,
-        el(
-            "div",
-            {class: "drop"},
-            icon("upload"),
-            el("p", {}, "Drop files or folders here, or"),
-            actions,
-            files,
-            folder,
-        ),
+        view.drop,
         view.whole,
         view.receipt,
         view.list,
-    );
+    ];
+    show(announcement, {focus}, ...view.parts);
     for (const entry of entries) addRow(entry);
-    findHalfDone();
+    showUnfinished();
+    askAboutUnfinished();
     update();
 }
 
 // --- choosing ---
 
+// By the browser's picker, which gives handles that outlive this page; where there is none, by the field.
+async function choose(picker, field) {
+    if (!window[picker]) return field.click();
+    try {
+        addRoots([await window[picker]({multiple: true})].flat());
+    } catch (error) {
+        if (error.name !== "AbortError") field.click();
+    }
+}
+
 function picked(event) {
-    add([...event.target.files].map((file) => ({file, path: file.webkitRelativePath || file.name})));
+    add([...event.target.files].map((file) => ({file, path: file.webkitRelativePath || file.name, from: null})));
     event.target.value = "";
 }
 
-async function walk(entry, prefix, found) {
-    if (entry.isFile) {
-        const file = await new Promise((give, fail) => entry.file(give, fail));
-        found.push({file, path: prefix + file.name});
-        return;
-    }
-    const reader = entry.createReader();
+async function* childrenOf(directory) {
+    const reader = directory.createReader();
     for (;;) {
         const part = await new Promise((give, fail) => reader.readEntries(give, fail));
         if (part.length === 0) return;
-        for (const child of part) await walk(child, `${prefix}${entry.name}/`, found);
+        yield* part;
     }
+}
+
+// node: a FileSystemHandle, or a FileSystemEntry of browsers that give no handles.
+async function walk(node, prefix, from, found) {
+    const path = prefix + node.name;
+    try {
+        if (node.kind === "file" || node.isFile) {
+            const file = await (node.getFile?.() ?? new Promise((give, fail) => node.file(give, fail)));
+            found.push({file, path, from});
+        } else {
+            for await (const child of node.values?.() ?? childrenOf(node)) await walk(child, `${path}/`, from, found);
+        }
+    } catch {
+        found.push({file: {size: 0, lastModified: 0}, path, from, problem: "Not sent: this cannot be read."});
+    }
+}
+
+async function addRoots(roots) {
+    const found = [],
+        kept = [];
+    for (const root of roots) {
+        const from = root.kind ? crypto.randomUUID() : null;
+        if (from) {
+            handles.set(from, root);
+            kept.push({key: [token, "handle", from], handle: root});
+        }
+        if (root instanceof File) found.push({file: root, path: root.name, from});
+        else await walk(root, "", from, found);
+    }
+    keep(kept);
+    add(found);
 }
 
 async function dropped(transfer) {
     // All of them before the first wait: the browser forgets them then.
     const roots = [...transfer.items]
         .filter((item) => item.kind === "file")
-        .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-    const found = [];
-    let unreadable = 0;
-    for (const root of roots) {
-        try {
-            if (root instanceof File) found.push({file: root, path: root.name});
-            else if (root) await walk(root, "", found);
-        } catch {
-            ++unreadable;
-        }
-    }
-    if (unreadable > 0) announce("Some of what you dropped cannot be read.");
-    add(found);
+        .map(async (item) => {
+            const plain = item.webkitGetAsEntry?.() ?? item.getAsFile();
+            return (await item.getAsFileSystemHandle?.().catch(() => null)) ?? plain;
+        });
+    addRoots((await Promise.all(roots)).filter(Boolean));
 }
 
 addEventListener("dragover", (event) => {
     if (!view) return;
     event.preventDefault();
-    document.querySelector(".drop").classList.add("over");
+    view.drop.classList.add("over");
 });
-addEventListener(
-    "dragleave",
-    (event) => !event.relatedTarget && document.querySelector(".drop")?.classList.remove("over"),
-);
+addEventListener("dragleave", (event) => !event.relatedTarget && view?.drop.classList.remove("over"));
 addEventListener("drop", (event) => {
     if (!view) return;
     event.preventDefault();
-    document.querySelector(".drop").classList.remove("over");
+    view.drop.classList.remove("over");
     dropped(event.dataTransfer);
 });
 
@@ -233,24 +276,35 @@ function add(found) {
         entries.filter((entry) => active(entry) && !entry.counted),
         (entry) => entry.file.size,
     );
-    let added = 0;
+    const failed = new Map(
+        entries.filter((entry) => entry.state === "failed").map((entry) => [fingerprint(entry), entry]),
+    );
+    const added = [];
     for (const one of found) {
-        const entry = {...one, state: "waiting", sent: 0, tries: 0, counted: false};
-        if (known.has(fingerprint(entry))) continue;
-        known.add(fingerprint(entry));
-        // What was begun before counts already.
-        entry.before = earlier(entry);
-        const problem = entry.before ? null : refusal(one.file, count, size);
-        if (problem) Object.assign(entry, {state: "refused", problem});
-        else if (!entry.before) {
+        const print = fingerprint(one);
+        if (known.has(print)) continue;
+        known.add(print);
+        const before = failed.get(print) ?? unfinished.get(print);
+        const url = before?.url ?? null;
+        if (failed.has(print)) takeOff(before);
+        unfinished.delete(print);
+        // counted: on the server, and in what it says is left.
+        const entry = {...one, state: "waiting", sent: 0, tries: 0, url, counted: url !== null};
+        entry.problem ??= entry.counted ? null : refusal(one.file, count, size);
+        if (entry.problem) entry.state = "refused";
+        else if (!entry.counted) {
             ++count;
             size += one.file.size;
-        } else entry.counted = true;
+        }
         entries.push(entry);
         addRow(entry);
-        ++added;
+        added.push(entry);
     }
-    announce(added === 1 ? `${found[0].path} was added.` : `${added} files were added.`);
+    keep(added.filter(active).map(recordOf));
+    if (added.length === 1) announce(`${added[0].path} was added.`);
+    else if (added.length > 1) announce(`${added.length} files were added.`);
+    else if (found.length > 0) announce("What you chose is here already.");
+    showUnfinished();
     update();
     startNext();
 }
@@ -259,49 +313,118 @@ function add(found) {
 
 // With the path: files of one name, size and time in two folders are two files.
 function fingerprint(entry) {
-    return `cv-${token}-${entry.file.size}-${entry.file.lastModified}-${entry.path}`;
+    return `${entry.file.size}-${entry.file.lastModified}-${entry.path}`;
 }
 
-async function findHalfDone() {
-    const all = await tus.defaultOptions.urlStorage.findAllUploads();
-    halfDone = all.filter((one) => one.urlStorageKey.startsWith(`tus::cv-${token}-`));
-    for (const one of [...halfDone]) {
-        const {status, body} = await ask(one.uploadUrl);
-        if (status === 200) Object.assign(one, {sent: body.offset});
-        if (status === 404 || status === 410 || body?.status === "ended" || body?.status === "completed") {
-            halfDone.splice(halfDone.indexOf(one), 1);
-            await tus.defaultOptions.urlStorage.removeUpload(one.urlStorageKey);
+function recordOf(entry) {
+    const {path, from, url, receipt, checked} = entry;
+    const file = {size: entry.file.size, lastModified: entry.file.lastModified};
+    return {key: [token, "file", fingerprint(entry)], file, path, from, url, receipt, checked};
+}
+
+async function recall() {
+    for (const one of await keptOf(token)) {
+        if (one.handle) handles.set(one.key[2], one.handle);
+        else if (one.receipt) restore(one);
+        else unfinished.set(one.key[2], one);
+    }
+}
+
+function restore(record) {
+    entries.push({...record, state: "sent", sent: record.file.size, receipted: true});
+}
+
+async function askAboutUnfinished() {
+    for (const one of [...unfinished.values()].filter(({url}) => url)) {
+        const {status, body} = await ask(one.url);
+        if (!unfinished.has(one.key[2])) continue; // chosen meanwhile
+        if (status === 404 || body?.status === "ended") one.url = null;
+        if (status === 200) one.sent = body.offset;
+        if (body?.status === "completed") {
+            unfinished.delete(one.key[2]);
+            restore({...one, receipt: body});
+            addRow(entries.at(-1));
         }
     }
+    showUnfinished();
     update();
 }
 
-const pathOf = (one) => one.metadata.relativePath ?? one.metadata.filename;
-
-function earlier(entry) {
-    const found = halfDone.find((one) => one.urlStorageKey.startsWith(`tus::${fingerprint(entry)}::`));
-    if (found) halfDone.splice(halfDone.indexOf(found), 1);
-    return found ?? null;
+async function fileAt(handle, path) {
+    for (const name of path.split("/").slice(1, -1)) handle = await handle.getDirectoryHandle(name);
+    return (handle.kind === "file" ? handle : await handle.getFileHandle(path.split("/").at(-1))).getFile();
 }
 
-function showHalfDone() {
-    if (halfDone.length === 0) return view.again.replaceChildren();
-    const names = halfDone
-        .slice(0, 5)
-        .map((one) => el("li", {}, `${pathOf(one)} (${bytes(one.sent ?? 0)} of ${bytes(one.size)} are there)`));
-    if (halfDone.length > 5) names.push(el("li", {}, `and ${halfDone.length - 5} more`));
+// Reads again what the page may still read, which the browser may ask the guest about.
+async function goOn() {
+    const found = [];
+    for (const [from, handle] of handles) {
+        const wanted = [...unfinished.values()].filter((one) => one.from === from);
+        if (wanted.length === 0) continue;
+        // Where a browser has no such question, reading asks it, or fails.
+        const answer = await handle.requestPermission?.().catch(() => "denied");
+        if (answer && answer !== "granted") continue;
+        for (const one of wanted) {
+            const file = await fileAt(handle, one.path).catch(() => null);
+            const same = file && fingerprint({file, path: one.path}) === one.key[2];
+            if (same) found.push({file, path: one.path, from});
+            else one.lost = true;
+        }
+    }
+    add(found);
+    document.querySelector("h1").focus(); // the button is gone
+}
+
+async function giveUp() {
+    const all = [...unfinished.values()],
+        begun = all.filter(({url}) => url);
+    forget(all);
+    unfinished.clear();
+    showUnfinished();
+    document.querySelector("h1").focus();
+    await Promise.allSettled(begun.map(({url}) => tus.Upload.terminate(url)));
+    load();
+}
+
+const canGoOn = (one) => handles.has(one.from) && !one.lost;
+
+function headingOfUnfinished(all, someCanGoOn) {
+    const one = all.length === 1;
+    const heading = one ? "One file was not finished." : `${all.length} files were not finished.`;
+    const choose = one ? "Choose it again" : "Choose them again";
+    const goesOn = one ? ", and it goes on where it stopped" : ", and they go on where they stopped";
+    if (someCanGoOn) return heading;
+    return `${heading} ${choose}${all.some(({lost}) => lost) ? "" : goesOn}:`;
+}
+
+function showUnfinished() {
+    const all = [...unfinished.values()];
+    if (all.length === 0) return view.again.replaceChildren();
+    const someCanGoOn = all.some(canGoOn);
+    const said = (one) => {
+        if (one.lost) return `${one.path} was changed, or is not there any more`;
+        const there = one.sent > 0 ? ` (${bytes(one.sent)} of ${bytes(one.file.size)} are there)` : "";
+        return `${one.path}${there}${someCanGoOn && !canGoOn(one) ? ", to be chosen again" : ""}`;
+    };
+    const names = all.slice(0, unfinishedShown).map((one) => el("li", {}, said(one)));
+    const more = all.length - unfinishedShown;
+    if (more > 0) names.push(el("li", {}, `and ${more} more`));
+    const goOnNow = (event) => {
+        event.currentTarget.disabled = true;
+        goOn();
+    };
     view.again.replaceChildren(
         el(
             "div",
             {class: "note warn again"},
-            el(
-                "p",
-                {},
-                halfDone.length === 1
-                    ? "One file was not finished. Choose it again, and it goes on where it stopped:"
-                    : `${halfDone.length} files were not finished. Choose them again, and they go on:`,
-            ),
+            el("h2", {}, headingOfUnfinished(all, someCanGoOn)),
             el("ul", {}, names),
+            el(
+                "div",
+                {class: "actions"},
+                someCanGoOn && button("upload", "Continue", goOnNow, {class: "primary"}),
+                button("close", all.length === 1 ? "Do not send it" : "Do not send them", giveUp),
+            ),
         ),
     );
 }
@@ -311,7 +434,7 @@ function showHalfDone() {
 function startNext() {
     let running = entries.filter((entry) => entry.state === "sending").length;
     for (const entry of entries) {
-        if (running >= atOnce) break;
+        if (running >= atOnce || locked) break;
         if (entry.state !== "waiting") continue;
         ++running;
         send(entry);
@@ -323,12 +446,12 @@ function send(entry) {
     entry.state = "sending";
     const {file} = entry;
     entry.upload ??= new tus.Upload(file, {
-        endpoint: `${link}/files`,
+        // Where it is once begun: without an endpoint nothing begins it anew, whatever a server answers.
+        ...(entry.url ? {uploadUrl: entry.url} : {endpoint: `${link}/files`}),
         chunkSize: asked.chunk_size * chunksPerRequest,
         uploadDataDuringCreation: file.size > 0 && file.size <= smallBytes,
         retryDelays: null,
-        removeFingerprintOnSuccess: true,
-        fingerprint: async () => fingerprint(entry),
+        storeFingerprintForResuming: false,
         metadata: {
             filename: file.name,
             ...(entry.path === file.name ? {} : {relativePath: entry.path}),
@@ -336,19 +459,22 @@ function send(entry) {
         },
         onUploadUrlAvailable: () => {
             entry.counted = true;
+            entry.url = entry.upload.url;
+            entry.upload.options.endpoint = null;
+            keep([recordOf(entry)]);
         },
         onProgress: (sent) => {
-            entry.tries = 0;
+            if (sent > entry.sent) entry.problem = null;
             entry.sent = sent;
             soon();
+        },
+        onChunkComplete: () => {
+            entry.tries = 0;
+            entry.upload.options.chunkSize = asked.chunk_size * chunksPerRequest;
         },
         onSuccess: () => done(entry),
         onError: (error) => failed(entry, error),
     });
-    if (entry.before) {
-        entry.upload.resumeFromPreviousUpload(entry.before);
-        entry.before = null;
-    }
     entry.upload.start();
 }
 
@@ -362,6 +488,8 @@ function failed(entry, error) {
     const unreadable = !error.originalRequest;
     if (!unreadable && passing.includes(status)) {
         const wait = retryMs[Math.min(entry.tries++, retryMs.length - 1)];
+        // A browser sends all of a request before it sees that it was refused.
+        entry.upload.options.chunkSize = probeBytes;
         entry.problem =
             navigator.onLine === false || status === 0
                 ? "No connection. It goes on by itself."
@@ -376,6 +504,12 @@ function failed(entry, error) {
         addEventListener("online", again);
         return update();
     }
+    if (status === 401) {
+        entry.state = "waiting";
+        if (locked) return;
+        locked = true;
+        return load();
+    }
     entry.state = "failed";
     let detail = "";
     try {
@@ -387,16 +521,20 @@ function failed(entry, error) {
         ? "This file cannot be read. Choose it again."
         : detail || `The server refused it (${status}).`;
     announce(`${entry.path} was not sent. ${entry.problem}`);
-    if (status === 401) load();
-    if (status === 404 || status === 410) explain(entry);
+    if (status === 404 || status === 410) explain(entry, error.originalRequest.getMethod() === "HEAD");
     startNext();
 }
 
-// An upload that is gone may be so because its link is.
-async function explain(entry) {
+// An upload that is gone may be so because its link is. If not, and nothing was being sent, it begins anew.
+async function explain(entry, wasAsked) {
     const {status} = await ask(`${link}/info`);
+    if (status === 200 && wasAsked) {
+        Object.assign(entry, {state: "waiting", problem: null, upload: null, url: null, sent: 0});
+        return startNext();
+    }
     if (status === 404) entry.problem = "The owner has revoked the link.";
     if (status === 410) entry.problem = "The link has expired.";
+    if (status === 404 || status === 410) forgetLink(token);
     update();
 }
 
@@ -411,16 +549,19 @@ async function done(entry) {
     if (checked && entry.root !== entry.receipt.root) {
         entry.state = "failed";
         entry.problem = "The file was changed while it was sent. Choose it again.";
+        entry.url = null;
+        forget([recordOf(entry)]);
+    } else {
+        entry.checked = Boolean(checked);
+        keep([recordOf(entry)]);
     }
     update();
 }
 
-const ofUpload = (entry) => new URL(entry.upload.url, rootUrl).href;
-
 // The server reads the whole file once more for its SHA-256, which may take a moment.
 async function readReceipt(entry) {
     for (let polls = 0; polls < hashPolls; ++polls) {
-        const {status, body} = await ask(ofUpload(entry));
+        const {status, body} = await ask(entry.url);
         if (status === 200) entry.receipt = body;
         if (status === 404 || body?.sha256_verified) return;
         update();
@@ -447,13 +588,19 @@ async function checkRoot(entry) {
     }
 }
 
-async function remove(entry) {
-    const {upload, state} = entry;
-    clearTimeout(entry.timer);
+function takeOff(entry) {
     entries.splice(entries.indexOf(entry), 1);
-    entry.state = "removed";
     entry.row?.remove();
-    if (upload && state !== "sent") await upload.abort(true).catch(() => {});
+}
+
+async function remove(entry) {
+    const {upload} = entry;
+    clearTimeout(entry.timer);
+    takeOff(entry);
+    entry.state = "removed";
+    forget([recordOf(entry)]);
+    upload?.abort();
+    if (entry.url) await tus.Upload.terminate(entry.url).catch(() => {});
     update();
     startNext();
     load();
@@ -485,14 +632,10 @@ function hashOf(entry) {
 function updateRow(entry) {
     if (!entry.row) return;
     const size = bytes(entry.file.size);
-    const checked = entry.root && entry.root === entry.receipt?.root;
     const said = {
         waiting: `${size} · waiting`,
-        sending:
-            entry.problem && entry.tries > 0
-                ? `${bytes(entry.sent)} of ${size} · ${entry.problem}`
-                : `${bytes(entry.sent)} of ${size}`,
-        sent: `${size} · sent${checked ? " and checked against your file" : ""}`,
+        sending: `${bytes(entry.sent)} of ${size}${entry.problem ? ` · ${entry.problem}` : ""}`,
+        sent: `${size} · sent${entry.checked ? " and checked against your file" : ""}`,
         refused: entry.problem,
         failed: entry.problem,
     }[entry.state];
@@ -519,7 +662,7 @@ function updateWhole() {
     while (speeds.length > 1 && now - speeds[0].at > speedWindowMs) speeds.shift();
     const first = speeds[0],
         time = now - first.at;
-    const rate = time > 500 && sent > first.sent ? ((sent - first.sent) * 1000) / time : 0;
+    const rate = time > 1500 && sent > first.sent ? ((sent - first.sent) * 1000) / time : 0;
     view.amount.textContent =
         `${bytes(sent)} of ${bytes(total)}` +
         (counted.length > 1 ? `, ${counted.length - left} of ${counted.length} files sent` : "");
@@ -543,7 +686,9 @@ function save(text, name) {
 
 function updateReceipt() {
     const sent = entries.filter((entry) => entry.state === "sent");
-    const finished = sent.length > 0 && !entries.some(active) && sent.every((entry) => entry.receipted);
+    // What was sent in an earlier visit, without the rest, is no end.
+    const ended = unfinished.size === 0 || sent.some((entry) => entry.upload);
+    const finished = sent.length > 0 && ended && !entries.some(active) && sent.every((entry) => entry.receipted);
     if (!finished) return void view.receipt.replaceChildren();
     if (view.receipt.dataset.count === String(sent.length) && view.receipt.children.length > 0) return;
     view.receipt.dataset.count = String(sent.length);
@@ -568,6 +713,7 @@ function updateReceipt() {
         ),
     );
     announce(heading);
+    if (unfinished.size === 0 && !entries.some((entry) => entry.state === "failed")) forgetLink(token);
     load();
 }
 
@@ -584,7 +730,6 @@ function soon() {
 function update() {
     if (!view) return;
     view.limits.replaceChildren(...limits());
-    showHalfDone();
     for (const entry of entries) updateRow(entry);
     updateWhole();
     updateReceipt();

@@ -287,11 +287,13 @@ function showUpload() {
 // --- a folder ---
 
 async function showFolder(focus) {
-    const folder = decodeURIComponent(location.hash.slice(1));
+    const {hash} = location,
+        folder = hash.slice(1);
     const place = folder && folder !== shared.item.id ? `folder_id=${encodeURIComponent(folder)}&` : "";
     const page = (cursor) =>
         ask(`${link}/files?${place}limit=${rowsAtOnce}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     const {status, body} = await page(null);
+    if (location.hash !== hash) return; // another folder was chosen meanwhile
     if (status === 404 && place) return void (location.hash = "");
     if (status === 401) return load();
     if (status !== 200) {

@@ -138,6 +138,26 @@ Page Tree::list(UserId owner, const ListQuery& query) {
     return page;
 }
 
+Extent Tree::extent(UserId owner, FileId folder, std::int64_t maxEntries) {
+    const auto select = [](std::string_view bytes) {
+        return "WITH RECURSIVE down (id, path_bytes) AS (SELECT id, " + std::string(bytes) +
+               " FROM files f WHERE id = $1 AND owner_id = $2"
+               " UNION ALL SELECT f.id, down.path_bytes + 1 + " +
+               std::string(bytes) +
+               " FROM files f JOIN down ON f.folder_id = down.id WHERE f.state = 'live')"
+               " SELECT COUNT(*), COALESCE(SUM(path_bytes), 0)"
+               " FROM (SELECT path_bytes FROM down WHERE id <> $1 LIMIT $3) found";
+    };
+    static const std::string postgres = select("OCTET_LENGTH(f.name)"), sqlite = select("LENGTH(CAST(f.name AS BLOB))");
+    Extent extent{};
+    database_.read([&](Session& session) {
+        session.query(session.isPostgres() ? postgres : sqlite, {folder, owner, maxEntries + 1}, [&](const Row& row) {
+            extent = {row.integer(0), row.integer(1)};
+        });
+    });
+    return extent;
+}
+
 Page Tree::search(UserId owner, const SearchQuery& query) {
     static const std::string sql =
         "WITH RECURSIVE gone (id) AS ("

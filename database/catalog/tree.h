@@ -32,6 +32,12 @@ struct SearchQuery {
     std::optional<PageKey> after = std::nullopt;  // sorted by name_key, then id
 };
 
+// What is live below a folder, without itself.
+struct Extent {
+    std::int64_t entries;
+    std::int64_t pathBytes;  // of all their paths, which begin with the folder's own name
+};
+
 struct TreeLimits {
     int maxDepth = 100;             // folders inside each other
     int maxEntriesAtOnce = 10'000;  // of one copy
@@ -60,6 +66,8 @@ class Tree {
     // From the root (left out) to the entry itself.
     [[nodiscard]] std::vector<Entry> path(UserId owner, FileId file);
     [[nodiscard]] Page list(UserId owner, const ListQuery& query);
+    // Of more than maxEntries only so many are counted, and one more.
+    [[nodiscard]] Extent extent(UserId owner, FileId folder, std::int64_t maxEntries);
     [[nodiscard]] Page search(UserId owner, const SearchQuery& query);
     [[nodiscard]] Page trash(UserId owner, int limit, std::optional<PageKey> after);  // newest first
 

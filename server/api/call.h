@@ -27,6 +27,7 @@ class ChangeWaiters;
 class ChunkIntake;
 class CopyPace;
 class FileContent;
+class ZipMemory;
 
 // What the handlers need of the configuration.
 struct ApiSettings {
@@ -72,6 +73,7 @@ struct Services {
     Cache& cache;
     ChangeWaiters& changeWaiters;
     CopyPace& copyPace;
+    ZipMemory& zipMemory;
     worker::JobQueue& queue;
     const ApiSettings& settings;
     const Clock& clock;

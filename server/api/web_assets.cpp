@@ -11,6 +11,7 @@
 #include "server/api/webui_common_js.h"
 #include "server/api/webui_frame_css.h"
 #include "server/api/webui_icon_svg.h"
+#include "server/api/webui_journal_js.h"
 #include "server/api/webui_page_css.h"
 #include "server/api/webui_request_css.h"
 #include "server/api/webui_request_html.h"
@@ -50,6 +51,7 @@ const WebAsset* findWebAsset(std::string_view name) {
         asset("share.html", html, webui_share_html),     asset("common.js", script, webui_common_js),
         asset("share.js", script, webui_share_js),       asset("page.css", style, webui_page_css),
         asset("frame.css", style, webui_frame_css),      asset("icon.svg", picture, webui_icon_svg),
+        asset("journal.js", script, webui_journal_js),
     };
     const auto found = std::ranges::find(assets, name, &WebAsset::name);
     return found == assets.end() ? nullptr : &*found;

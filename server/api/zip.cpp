@@ -17,6 +17,20 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t pieceBytes = 256 << 10;  // that are made before they are sent
 constexpr int entriesAtOnce = 100;             // of a folder's list
+constexpr std::int64_t maxEntries = 1'000'000;
+constexpr std::int64_t directoryBytesPerEntry = 100;  // besides its path
+
+[[noreturn]] void refuseTooMuch() {
+    throw Error(ErrorCode::invalidValue,
+                "One ZIP takes at most " + std::to_string(maxEntries) +
+                    " files and folders, and fewer when their paths are long. Take the folders in it one by one.");
+}
+
+std::int64_t directoryBytesOf(catalog::Tree& tree, const catalog::Entry& folder) {
+    const catalog::Extent extent = tree.extent(folder.owner, folder.id, maxEntries);
+    if (extent.entries > maxEntries) refuseTooMuch();
+    return extent.entries * directoryBytesPerEntry + extent.pathBytes;
+}
 
 // What is below a folder, a folder before what it holds. A page of each folder on the way is kept.
 class FolderWalk {
@@ -111,7 +125,7 @@ class OutgoingZip {
     }
 
     void finish() {
-        zip_.finish();
+        zip_.finish([this] { sendWhenMuch(); });
         sendAll();
     }
 
@@ -150,10 +164,18 @@ class OutgoingZip {
 
 }  // namespace
 
+ZipMemory::Part::Part(ZipMemory& memory, std::int64_t bytes) : memory_(memory), bytes_(bytes) {
+    if (bytes > memory.maxBytes_) refuseTooMuch();
+    if (memory.left_.fetch_sub(bytes) >= bytes) return;
+    memory.left_ += bytes;
+    throw Error(ErrorCode::unavailable, "Many large ZIPs are being made. Try again in a minute.").retryAfter(60);
+}
+
 void sendZip(Services& services, Call& call, const catalog::Entry& folder,
              const std::function<void()>& beforeFirstByte) {
     if (folder.kind != catalog::Kind::folder)
         throw Error(ErrorCode::invalidValue, "This is a file, not a folder. Download it as it is.");
+    const ZipMemory::Part memory(services.zipMemory, directoryBytesOf(services.catalog.tree, folder));
     const bool isRoot = !folder.folder;
     const std::string name = isRoot ? "Files" : FolderWalk::partOf(folder.name);
     auto& response = call.response;

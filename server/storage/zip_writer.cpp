@@ -68,15 +68,18 @@ ZipWriter::ZipWriter() : archive_(std::make_unique<Archive>()) {
     // No buffer of libarchive's own, and no padding at the end.
     archive.check(::archive_write_set_bytes_per_block(archive.writer, 0));
     archive.check(::archive_write_set_bytes_in_last_block(archive.writer, 1));
-    const auto take = [](::archive*, void* made, const void* data, std::size_t size) -> la_ssize_t {
+    const auto take = [](::archive*, void* self, const void* data, std::size_t size) -> la_ssize_t {
+        auto& zip = *static_cast<ZipWriter*>(self);
         try {
-            static_cast<std::string*>(made)->append(static_cast<const char*>(data), size);
+            zip.made_.append(static_cast<const char*>(data), size);
+            zip.madeMore_();
             return static_cast<la_ssize_t>(size);
-        } catch (const std::exception&) {  // out of memory: nothing may be thrown through C
+        } catch (...) {  // nothing may be thrown through C
+            zip.failure_ = std::current_exception();
             return -1;
         }
     };
-    archive.check(::archive_write_open(archive.writer, &made_, nullptr, take, nullptr));
+    archive.check(::archive_write_open(archive.writer, this, nullptr, take, nullptr));
 }
 
 ZipWriter::~ZipWriter() {
@@ -109,9 +112,13 @@ void ZipWriter::write(std::span<const char> data) {
     left_ -= size;
 }
 
-void ZipWriter::finish() {
+void ZipWriter::finish(const std::function<void()>& madeMore) {
     if (left_ != 0) fail("the last entry is not whole");
-    archive_->check(::archive_write_close(archive_->writer));
+    madeMore_ = madeMore;
+    const int result = ::archive_write_close(archive_->writer);
+    madeMore_ = [] {};
+    if (failure_) std::rethrow_exception(failure_);
+    archive_->check(result);
 }
 
 }  // namespace chunkvault::server

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,8 +27,9 @@ class ZipWriter {
     // Then exactly size bytes must follow, in any pieces.
     void beginFile(std::string_view path, std::int64_t size, Timestamp modifiedAt);
     void write(std::span<const char> data);
-    // The directory at the end; after it nothing may be added.
-    void finish();
+    // The directory at the end; after it nothing may be added. madeMore runs whenever there is more of it, so that it
+    // need not be in memory twice; what it throws is thrown.
+    void finish(const std::function<void()>& madeMore = [] {});
 
     // What was made and not taken yet.
     [[nodiscard]] std::string& made() { return made_; }
@@ -36,6 +39,8 @@ class ZipWriter {
     void begin(std::string_view path, bool folder, std::int64_t size, Timestamp modifiedAt);
 
     std::string made_;
+    std::function<void()> madeMore_ = [] {};
+    std::exception_ptr failure_;
     std::unique_ptr<Archive> archive_;
     std::int64_t left_ = 0;  // bytes that the entry still needs
 };

@@ -91,6 +91,22 @@ TEST_P(TreeReadTest, ThePathGoesFromBelowTheRootToTheEntry) {
     EXPECT_TRUE(tree.path(user, root).empty());
 }
 
+TEST_P(TreeReadTest, TheExtentOfAFolderIsWhatIsLiveBelowIt) {
+    const FileId top = folder(root, "top"), below = folder(top, "d\u00e9");
+    file(root, "beside");
+    file(top, "a");
+    file(below, "\u65c5");
+    EXPECT_EQ(tree.extent(user, top, 10).entries, 3);
+    EXPECT_EQ(tree.extent(user, top, 10).pathBytes, 7 + 5 + 11);  // "top/d\u00e9", "top/a", "top/d\u00e9/\u65c5"
+    EXPECT_EQ(tree.extent(user, top, 2).entries, 3);
+    EXPECT_EQ(tree.extent(user, top, 1).entries, 2);  // more are not counted
+    EXPECT_EQ(tree.extent(user, root, 10).entries, 5);
+    tree.moveToTrash(user, below);
+    EXPECT_EQ(tree.extent(user, top, 10).entries, 1);
+    EXPECT_EQ(tree.extent(user, below, 10).entries, 1);
+    EXPECT_EQ(tree.extent(other, top, 10).entries, 0);
+}
+
 TEST_P(TreeReadTest, OnlyAFolderCanBeListed) {
     EXPECT_EQ(errorOf([&] { (void)tree.list(user, {file(root, "file")}); }), ErrorCode::notFound);
 }

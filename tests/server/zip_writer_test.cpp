@@ -107,5 +107,29 @@ TEST(ZipWriter, CanBeLeftInTheMiddle) {
     zip.write(std::string_view("some"));
 }
 
+TEST(ZipWriter, GivesTheDirectoryAwayInPieces) {
+    ZipWriter zip;
+    constexpr int entries = 20'000;
+    std::uint64_t bytes = 0;
+    std::size_t most = 0;
+    const auto take = [&] {
+        most = std::max(most, zip.made().size());
+        bytes += taken(zip).size();
+    };
+    for (int number = 0; number < entries; ++number) zip.addFolder("folder " + std::to_string(number), 0);
+    take();
+    most = 0;
+    zip.finish(take);
+    EXPECT_LT(most, 256u << 10);
+    EXPECT_GT(bytes, entries * 100u);
+    EXPECT_TRUE(zip.made().empty());
+}
+
+TEST(ZipWriter, ThrowsWhatTheTakerOfTheDirectoryThrows) {
+    ZipWriter zip;
+    zip.addFolder("folder", 0);
+    EXPECT_THROW(zip.finish([] { throw std::out_of_range("the client has gone"); }), std::out_of_range);
+}
+
 }  // namespace
 }  // namespace chunkvault::server

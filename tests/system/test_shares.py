@@ -306,6 +306,10 @@ def test_a_used_up_link_says_so_to_head_too(shared_vault, world, guest):
     refused(fetch(shared_vault.client(), token), 410, "gone")
     ticket = first.headers["Set-Cookie"].split(";")[0]
     assert fetch(shared_vault.client(), token, method="HEAD", Cookie=ticket).status_code == 200
+    assert fetch(shared_vault.client(), token, method="HEAD", If_Range=first.headers["ETag"]).status_code == 200
+    invented = first.headers["ETag"].split("-")[0] + '-invented"'
+    for ticket in ({"Cookie": "cv_ticket=invented"}, {"If_Range": invented}):
+        assert fetch(shared_vault.client(), token, method="HEAD", **ticket).status_code == 410
 
 
 def test_a_limit_below_the_downloads_so_far_leaves_none(world, guest):

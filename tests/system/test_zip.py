@@ -20,6 +20,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 TIME = "2024-02-29T12:34:56Z"
 TIME_S = 1709210096
 UNZIP_LIMIT_S = 120
+MOST_ENTRIES = 1_000_000
 
 
 def opened(data):
@@ -205,6 +206,25 @@ def test_more_entries_than_the_old_format_can_count(world, tmp_path):
     (tmp_path / "many.zip").write_bytes(data)
     listed = subprocess.run(["unzip", "-tqq", "many.zip"], cwd=tmp_path, timeout=UNZIP_LIMIT_S, capture_output=True)
     assert listed.returncode == 0, listed.stdout[-1000:]
+
+
+def test_more_than_a_zip_takes_is_refused_before_its_first_byte(make_vault):
+    vault = make_vault().start()
+    world = World(vault)
+    top = world.owner.make_folder("top")["id"]
+    one = world.owner.make_folder("one", folder_id=top)["id"]
+    vault.sql("INSERT INTO files (owner_id, folder_id, kind, state, name, name_key, modified_at, created_at, updated_at)"
+              " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+              " SELECT owner_id, folder_id, kind, state, 'f' || i, 'f' || i, modified_at, created_at,"
+              " updated_at FROM files, n WHERE name = 'one'", MOST_ENTRIES)
+    share = world.share(top, max_downloads=1)
+    for client, path in ((world.owner, f"/files/{top}/zip"), (vault.client(), f"/share/{share['share_token']}/zip")):
+        answer = client.call("GET", path)
+        assert (answer.status_code, problem(answer)["type"]) == (422, "urn:chunkvault:error:invalid_value")
+        assert "at most 1000000 files and folders" in answer.json()["detail"]
+    assert client.call("HEAD", path).status_code == 422
+    assert world.owner.get(f"/shares/{share['share_id']}").json()["downloads"] == 0
+    assert opened(world.owner.get(f"/files/{one}/zip").content).namelist() == ["one/"]
 
 
 def write_sparse(path, pieces):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,13 +34,16 @@ class BrowserError(AssertionError):
 class Browser:
     def __init__(self):
         assert MODULES.is_dir(), f"{MODULES} is missing; ./dev test makes it with npm ci"
-        self.process = subprocess.Popen(["node", Path(__file__).with_name("driver.mjs"), MODULES, executable()],
+        self.downloads = tempfile.TemporaryDirectory(prefix="chunkvault-downloads-")
+        self.process = subprocess.Popen(["node", Path(__file__).with_name("driver.mjs"), MODULES, executable(),
+                                         self.downloads.name],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self):
         self.process.stdin.close()
         self.process.wait(END_S)
         self.process.stdout.close()
+        self.downloads.cleanup()
 
     def ask(self, command, **arguments):
         self.process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
@@ -112,6 +116,24 @@ class Page:
     def download(self, selector, path):
         """Clicks, keeps what the browser downloads at path, and gives the name that the browser would use."""
         return self.ask("download", selector=selector, path=str(path))
+
+    def resume_download(self):
+        """The last one, which was cut, by the button of the browser's own page of downloads."""
+        self.ask("resumeDownload")
+
+    def downloaded(self):
+        """The files that this browser is downloading or has downloaded, under names of its own."""
+        return set(Path(self.browser.downloads.name).iterdir())
+
+    def drop(self, selector, *paths):
+        """Files and folders of the disk, as from a file manager."""
+        self.ask("drop", selector=selector, paths=[str(path) for path in paths])
+        return self
+
+    def answer(self, method, status):
+        """Lets the page's requests of that method get this status, and not reach the server; None ends it."""
+        self.ask("answer", method=method, status=status)
+        return self
 
     def screenshot(self, name):
         self.call("screenshot", {"path": str(results() / f"{name}.png"), "fullPage": True})

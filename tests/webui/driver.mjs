@@ -1,16 +1,20 @@
 // A browser for browser.py: a JSON request a line on standard input, a JSON answer a line on standard output.
-// argv: the folder of node_modules, the browser's executable.
+// argv: the folder of node_modules, the browser's executable, the folder for its downloads.
 import {createRequire} from "node:module";
 import readline from "node:readline";
 
-const [modules, executablePath] = process.argv.slice(2);
+const [modules, executablePath, downloadsPath] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const {chromium} = require("playwright-core");
 const axe = require("axe-core");
 
 // Chromium's own sandbox cannot be set up by root.
 const sandbox = process.getuid() === 0 ? ["--no-sandbox"] : [];
-const browser = await chromium.launch({executablePath, args: [...sandbox, "--disable-dev-shm-usage"]});
+const browser = await chromium.launch({
+    executablePath,
+    downloadsPath,
+    args: [...sandbox, "--disable-dev-shm-usage"],
+});
 const pages = new Map();
 let lastId = 0;
 
@@ -57,6 +61,33 @@ const commands = {
         const [download] = await Promise.all([page.waitForEvent("download"), page.locator(selector).click()]);
         await download.saveAs(path);
         return download.suggestedFilename();
+    },
+    // What a person does with a download that the browser calls failed.
+    async resumeDownload({id}) {
+        const page = await pages.get(id).page.context().newPage();
+        await page.goto("chrome://downloads");
+        await page.click("#more-actions");
+        await page.click("#pause-or-resume");
+        await page.close();
+    },
+    // Files and folders of the disk, as if they came from a file manager.
+    async drop({id, selector, paths}) {
+        const {page} = pages.get(id);
+        const {x, y, width, height} = await page.locator(selector).boundingBox();
+        const data = {items: [], files: paths, dragOperationsMask: 1};
+        const devtools = await page.context().newCDPSession(page);
+        for (const type of ["dragEnter", "dragOver", "drop"])
+            await devtools.send("Input.dispatchDragEvent", {type, x: x + width / 2, y: y + height / 2, data});
+        await devtools.detach();
+    },
+    // Requests of that method are answered so; with status null by the server again.
+    async answer({id, method, status}) {
+        const {page} = pages.get(id);
+        await page.unrouteAll();
+        if (status === null) return;
+        await page.route("**", (route) =>
+            route.request().method() === method ? route.fulfill({status, body: ""}) : route.fallback(),
+        );
     },
     // Rules of axe-core that the page breaks.
     async axe({id}) {

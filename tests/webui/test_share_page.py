@@ -2,15 +2,19 @@
 
 import base64
 import io
+import json
 import zipfile
 
 import pytest
 import samples
 from client import sha256
+from cluster import Cluster
 from operations import World
 
 pytestmark = pytest.mark.shares
 
+MIB = 1 << 20
+until = Cluster.until
 SIZES = {"desktop": {}, "phone": {"width": 390, "height": 844, "deviceScaleFactor": 2, "isMobile": True,
                                   "hasTouch": True}}
 HOSTILE = ["<img src=x onerror=alert(1)>.txt", "\"><script>alert(1)<script>.txt", "javascript:alert(1).txt",
@@ -78,6 +82,27 @@ def test_a_broken_download_can_go_on_where_it_was(world, open_page, random_bytes
     assert first == [206, sha256(data[:1_000_000])]
     assert rest == [206, sha256(data[1_000_000:])]
     assert downloads(world, share) == 1
+
+
+def test_a_download_that_was_cut_is_resumed_by_the_browser(make_vault, make_proxy, open_page, random_bytes):
+    """By the button of its own page of downloads, with the requests that it makes then."""
+    vault = make_vault().start()
+    world, proxy = World(vault), make_proxy(vault)
+    data = random_bytes(24 * MIB)
+    share = shared(world, "film.mkv", data, max_downloads=1)
+    page = open_page(f"{proxy.url}/s/{share['share_token']}").wait("main a.primary")
+    proxy.slow(0.01)
+    before = page.downloaded()
+    page.click("main a.primary")
+    until(lambda: proxy.received > 8 * MIB, "the first part")
+    proxy.cut()
+    proxy.open()
+    proxy.slow(0)
+    page.resume_download()
+    until(lambda: [path for path in page.downloaded() - before
+                   if path.stat().st_size == len(data) and sha256(path.read_bytes()) == sha256(data)], "the whole file")
+    assert downloads(world, share) == 1
+    assert proxy.received < len(data) + 4 * MIB
 
 
 def test_a_link_with_a_limit_counts_down_to_its_end(world, open_page, tmp_path):
@@ -151,6 +176,7 @@ def test_guesses_at_a_password_end_with_a_word_on_how_long_to_wait(make_vault, o
     page = open_page(share["share_url"]).wait("#password")
     for answer in ("This password is wrong.", "This password is wrong.", "Too many tries. Wait"):
         page.fill("#password", "wrong").press("Enter")
+        page.wait("form button:enabled")  # the answer before has the same text
         page.wait(f".error:has-text('{answer}')")
 
 
@@ -326,6 +352,14 @@ def test_a_folder_is_walked_and_its_files_are_downloaded(world, open_page, holid
     page.click(".crumbs a").wait("h1:text-is('Holiday 2026')")
     page.click("td.name a:has-text('Empty')").wait("text=This folder is empty.")
     assert page.said() == []
+
+
+@pytest.mark.parametrize("place", ["999999999", "%", "%E0%A4%A", "../x", "<b>"])
+def test_a_folder_that_is_not_there_leads_to_the_top(world, open_page, holiday, place):
+    page = open_page(f"{world.share(holiday[0])['share_url']}#{place}").wait("h1:text-is('Holiday 2026')")
+    page.evaluate(f"() => {{ location.hash = {json.dumps(place)}; }}")
+    until(lambda: page.evaluate("() => location.hash") == "", "the top")
+    page.wait("h1:text-is('Holiday 2026')")
 
 
 def test_a_folder_is_downloaded_as_one_zip(world, open_page, holiday, tmp_path):
