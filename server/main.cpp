@@ -60,8 +60,17 @@ using process::versionText;
 constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
 constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
+// The well-known password may be there from a start on loopback, or have come with a catalog from elsewhere: it ends
+// with the first start that is given another.
+void replaceWellKnownPassword(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
+    if (settings.adminPassword == wellKnownPassword) return;
+    const auto admin = catalog.accounts.findForLogin("admin");
+    if (admin && admin->user.mustChangePassword && passwords.verify(wellKnownPassword, admin->passwordHash))
+        catalog.accounts.resetPassword(admin->user.id, passwords.hash(settings.adminPassword), true);
+}
+
 void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
-    if (catalog.accounts.count() > 0) return;
+    if (catalog.accounts.count() > 0) return replaceWellKnownPassword(catalog, passwords, settings);
     try {
         catalog.accounts.create({.username = "admin",
                                  .email = "",
@@ -74,7 +83,8 @@ void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Set
 }
 
 void printWelcome(const Settings& settings, const std::string& url) {
-    const std::string password = settings.adminPassword == "admin123" ? "admin123" : "'$ADMIN_PASSWORD'";
+    const std::string password =
+        settings.adminPassword == wellKnownPassword ? settings.adminPassword : "'$ADMIN_PASSWORD'";
     std::printf(
         "\nChunkVault %s is running at %s   (data in %s, Ctrl-C stops it)\n\n"
         "  Set the password of admin and keep a token:\n"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include <Poco/Net/IPAddress.h>
+
 #include "common/error/error.h"
 #include "common/wire/signature.h"
 
@@ -22,7 +24,8 @@ constexpr process::Setting known[] = {
     {"REDIS_URL", "", "Redis, for a cluster: redis://:password@host:6379/0", true},
     {"CLUSTER_SECRET", "", "At least 32 characters; the same for all programs of a cluster", true},
     {"SECRET_KEY", "", "At least 32 characters; made and kept in DATA_DIR when empty, needed in a cluster", true},
-    {"ADMIN_PASSWORD", "", "First password of admin; admin123 while HOST is loopback", true},
+    {"ADMIN_PASSWORD", "",
+     "First password of admin, also in place of an unchanged admin123; admin123 while HOST is loopback", true},
     {"TLS_CERT", "", "PEM file with the certificate and its chain; read again when it changes"},
     {"TLS_KEY", "", "PEM file with the key"},
     {"TRUSTED_PROXIES", "", "Addresses or CIDR blocks whose X-Forwarded-For is believed"},
@@ -63,8 +66,35 @@ int intOf(const process::Config& config, std::string_view name, std::int64_t min
     return static_cast<int>(config.integer(name, min, max));
 }
 
+// Of a numeric address, also in brackets; nullopt for a name.
+std::optional<Poco::Net::IPAddress> addressOf(std::string host) {
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    Poco::Net::IPAddress address;
+    if (!Poco::Net::IPAddress::tryParse(host, address)) return std::nullopt;
+    return address;
+}
+
+// Whether only this machine can connect. Any name but this one may be anything.
 bool isLoopback(const std::string& host) {
-    return host.starts_with("127.") || host == "localhost" || host == "::1" || host == "[::1]";
+    const auto address = addressOf(host);
+    return address ? address->isLoopback() : host == "localhost";
+}
+
+std::string adminPasswordOf(const process::Config& config, bool loopback) {
+    std::string password = config.text("ADMIN_PASSWORD");
+    if (password.empty() && loopback) return std::string(wellKnownPassword);
+    if (password.empty())
+        throw Error(ErrorCode::invalidValue,
+                    "ADMIN_PASSWORD is missing: it is needed when HOST is not a loopback address.");
+    if (password == wellKnownPassword && !loopback)
+        throw Error(ErrorCode::invalidValue,
+                    "ADMIN_PASSWORD is the one that everybody knows. Choose another: HOST is not a loopback address.");
+    try {
+        Passwords::check(password);
+    } catch (const Error& error) {
+        throw Error(ErrorCode::invalidValue, "ADMIN_PASSWORD cannot be used. " + error.publicMessage());
+    }
+    return password;
 }
 
 }  // namespace
@@ -113,13 +143,7 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     else if (config.given("CLUSTER_SECRET"))
         throw Error(ErrorCode::invalidValue,
                     "CLUSTER_SECRET is for a cluster, which needs DATABASE_URL and REDIS_URL too.");
-    adminPassword = config.text("ADMIN_PASSWORD");
-    if (adminPassword.empty()) {
-        if (!isLoopback(http.host))
-            throw Error(ErrorCode::invalidValue,
-                        "ADMIN_PASSWORD is missing: it is needed when HOST is not a loopback address.");
-        adminPassword = "admin123";
-    }
+    adminPassword = adminPasswordOf(config, isLoopback(http.host));
 
     replication.replicationFactor = static_cast<std::size_t>(maintenance.sweeps.replicationFactor);
     replication.writeQuorum = static_cast<std::size_t>(config.integer("WRITE_QUORUM", 1, 10));

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/http/server.h"
@@ -17,6 +18,9 @@
 #include "worker/sweeps/maintenance.h"
 
 namespace chunkvault::server {
+
+// Of admin, where no other is given and only this machine can connect.
+inline constexpr std::string_view wellKnownPassword = "admin123";
 
 struct Settings {
     // Throws Error invalidValue with one line that names the variable.
@@ -40,7 +44,7 @@ struct Settings {
     std::string dataDir;
     std::vector<std::string> storagePaths;  // of the embedded stores; at least writeQuorum
     std::string secretKey;                  // empty: made and kept in the data folder
-    std::string adminPassword;              // of the first start
+    std::string adminPassword;              // the first one; the well-known one only on loopback
     int accessTokenS = 900;
     std::size_t chunkBuffers = 16;
     storagenode::StoreOptions stores;

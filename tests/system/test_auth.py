@@ -393,6 +393,21 @@ def test_the_first_admin_must_change_the_password(make_vault):
     refused(sign_in(vault, "admin", ADMIN_PASSWORD), 401, "wrong_credentials")
 
 
+def test_the_well_known_password_ends_with_the_first_start_that_is_given_another(make_vault):
+    vault = make_vault(ADMIN_PASSWORD=None).start()
+    assert vault.client().login("admin", "admin123")["must_change_password"] is True
+    vault.stop()
+    vault.settings["ADMIN_PASSWORD"] = ADMIN_PASSWORD
+    vault.start()
+    refused(sign_in(vault, "admin", "admin123"), 401, "wrong_credentials")
+    assert vault.client().login("admin", ADMIN_PASSWORD)["must_change_password"] is True
+    vault.stop()
+    vault.settings["ADMIN_PASSWORD"] = "yet another password"
+    vault.start()
+    refused(sign_in(vault, "admin", "yet another password"), 401, "wrong_credentials")
+    vault.client().login("admin", ADMIN_PASSWORD)
+
+
 def test_the_admin_makes_users_who_choose_their_password(shared_vault, admin):
     made = admin.post("/admin/users", {"username": "Hanna", "email": "h@example.org", "password": PASSWORD},
                       expect=201).json()

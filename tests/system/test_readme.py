@@ -52,6 +52,8 @@ def test_help_and_version_answer():
     ("SECRET_KEY", "short", "SECRET_KEY"),
     ("SECRET_KEY_FILE", "/does/not/exist", "SECRET_KEY_FILE"),
     ("HOST", "0.0.0.0", "ADMIN_PASSWORD"),
+    ("HOST", "127.example.org", "ADMIN_PASSWORD"),
+    ("ADMIN_PASSWORD", "short", "ADMIN_PASSWORD"),
     ("TLS_CERT", "/cert.pem", "TLS_KEY"),
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
@@ -63,6 +65,12 @@ def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path, set
     ended = run(DATA_DIR=str(tmp_path / "data"), **{setting: value})
     assert ended.returncode == 1
     assert named in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_well_known_password_is_refused_where_others_can_connect(tmp_path):
+    ended = run(DATA_DIR=str(tmp_path / "data"), HOST="0.0.0.0", ADMIN_PASSWORD="admin123")
+    assert ended.returncode == 1 and "ADMIN_PASSWORD" in ended.stderr, ended.stderr
     assert not (tmp_path / "data").exists()
 
 
