@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/error/error.h"
+#include "common/wire/utf8.h"
 #include "database/catalog/rows.h"
 
 namespace chunkvault::catalog {
@@ -82,7 +83,8 @@ void append(std::string& line, const Row& row, int index, Column::Type type) {
     switch (type) {
         case Column::Type::integer: line += std::to_string(row.integer(index)); return;
         case Column::Type::text:
-            for (const char c : row.text(index)) {
+            // SQLite takes any bytes for a text, PostgreSQL does not.
+            for (const char c : wire::validUtf8(row.text(index))) {
                 switch (c) {
                     case '\\': line += "\\\\"; break;
                     case '\n': line += "\\n"; break;

@@ -1,4 +1,5 @@
 #include "common/error/error.h"
+#include "common/wire/utf8.h"
 #include "server/api/account_fields.h"
 #include "server/api/call.h"
 #include "server/api/encode.h"
@@ -23,8 +24,6 @@ Json tokensJson(const Services& services, const catalog::User& user, catalog::Se
             {"user_id", wireId(user.id)},
             {"must_change_password", user.mustChangePassword}};
 }
-
-std::string cut(std::string_view text, std::size_t bytes) { return std::string(text.substr(0, bytes)); }
 
 }  // namespace
 
@@ -76,7 +75,7 @@ void login(Services& services, Call& call) {
     const Timestamp expires = services.clock() + services.settings.sessionDays * dayUs;
     const auto session =
         accounts.openSession(found->user.id, found->user.passwordChangedAt, token.hash, call.request.clientAddress,
-                             cut(call.request.header("User-Agent").value_or(""), 256), expires);
+                             wire::validUtf8(call.request.header("User-Agent").value_or(""), 256), expires);
     call.sendJson(200, tokensJson(services, found->user, session, token.text));
 }
 

@@ -145,6 +145,23 @@ TEST_P(ExportTest, EveryRowArrivesAsItIs) {
     EXPECT_THAT(Tree(cluster, clock(), treeLimits, quota).auditUsage(), SizeIs(3));
 }
 
+TEST_P(ExportTest, TextThatIsNoUtf8ArrivesAsFarAsItIs) {
+    database().write([](Session& session) {
+        session.execute("UPDATE sessions SET user_agent = $1", {std::string_view("caf\xE9 1.0 \xE2\x98")});
+    });
+    (void)exportTo(database(), target.url(), [](const std::string&, std::int64_t) {});
+    DatabaseOptions options;
+    options.postgresUrl = target.url();
+    Database cluster(options);
+    cluster.open();
+    std::vector<std::string> agents;
+    cluster.read([&](Session& session) {
+        agents.clear();
+        session.query("SELECT user_agent FROM sessions", {}, [&](const Row& row) { agents.push_back(row.text(0)); });
+    });
+    EXPECT_THAT(agents, ElementsAre("caf\xEF\xBF\xBD 1.0 \xEF\xBF\xBD\xEF\xBF\xBD"));
+}
+
 TEST_P(ExportTest, StoresCountForNothingUntilTheirNodesReport) {
     Nodes(database(), 3).remove(stores[1]);
     (void)exportTo(database(), target.url(), [](const std::string&, std::int64_t) {});

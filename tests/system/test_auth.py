@@ -233,6 +233,15 @@ def test_sessions_are_listed_and_revoked(shared_vault, world):
     world.owner.get("/me")
 
 
+@pytest.mark.parametrize("sent, kept", [(b"caf\xe9/1.0", "caf\ufffd/1.0"), (b"x" * 255 + "é".encode(), "x" * 255)],
+                         ids=["no UTF-8", "too long"])
+def test_any_bytes_of_a_user_agent_are_taken_for_text(shared_vault, world, sent, kept):
+    other = shared_vault.client()
+    other.session.headers["User-Agent"] = sent
+    other.login(world.username, PASSWORD)
+    assert kept in [session["user_agent"] for session in world.owner.get("/auth/sessions").json()["items"]]
+
+
 def test_a_changed_password_ends_other_sessions_and_uploads(shared_vault, world):
     owner, other = world.owner, shared_vault.client()
     other.login(world.username, PASSWORD)

@@ -778,6 +778,16 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path, p
 # --- limits and locks over several servers ----------------------------------------------------------------------------
 
 
+def test_header_text_that_is_no_utf8_stops_no_login(cluster):
+    client = cluster.client()
+    username = f"user-{next(numbers)}"
+    client.register(username, PASSWORD)
+    client.session.headers["User-Agent"] = b"caf\xe9/1.0 " + b"x" * 244 + "é".encode()
+    client.login(username, PASSWORD)
+    (session,) = client.get("/auth/sessions").json()["items"]
+    assert session["user_agent"] == "caf\ufffd/1.0 " + "x" * 244
+
+
 def test_failed_logins_are_counted_over_all_servers(cluster):
     with under_load(cluster):
         alice = new_user(cluster)
