@@ -57,6 +57,7 @@ using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
+constexpr std::size_t documentBudgetBytes = 24 << 20;
 constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
 constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
@@ -144,6 +145,7 @@ int run(const process::Config& config) {
     const Keys keys(settings.secretKey.empty() ? folder->secretKey() : settings.secretKey);
     Passwords passwords(settings.passwords);
     ChunkBuffers buffers(settings.chunkBuffers, static_cast<std::size_t>(settings.api.chunkSize));
+    ChunkBuffers documents(1, documentBudgetBytes);
 
     const auto nodeClient = [&](const std::string& nodeId, const std::string& url) {
         return std::make_shared<storagenode::NodeClient>(nodeId, url, wire::ClusterKey(settings.clusterSecret),
@@ -281,6 +283,7 @@ int run(const process::Config& config) {
         accessTokens,
         passwords,
         buffers,
+        documents,
         intake,
         content,
         *cache,
@@ -316,6 +319,8 @@ int run(const process::Config& config) {
                   [&] { return static_cast<double>(server.connections()); });
     metrics.gauge("chunkvault_chunk_buffer_bytes", "Chunk memory in use",
                   [&] { return static_cast<double>(buffers.bytesInUse()); });
+    metrics.gauge("chunkvault_document_bytes", "Memory of JSON that comes and of lists that go",
+                  [&] { return static_cast<double>(documents.bytesInUse()); });
     metrics.gauge("chunkvault_queue_length", "Jobs waiting and running",
                   [&] { return static_cast<double>(queue->length()); });
     metrics.gauge("chunkvault_changes_waiting", "Calls that wait for changes",

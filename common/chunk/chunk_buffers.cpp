@@ -38,6 +38,12 @@ void ChunkBuffer::release() noexcept {
     home_ = nullptr;
 }
 
+void ChunkBuffer::shrinkTo(std::size_t bytes) noexcept {
+    if (home_ == nullptr || bytes >= charged_) return;
+    home_->giveBackRoom(account_, charged_ - bytes);
+    charged_ = bytes;
+}
+
 ChunkBuffers::ChunkBuffers(std::size_t count, std::size_t chunkSize)
     : chunkSize_(chunkSize), budget_(count * chunkSize) {
     free_.reserve(count);
@@ -54,6 +60,13 @@ ChunkBuffer ChunkBuffers::acquireFor(BufferAccount account, std::size_t capacity
     std::unique_lock lock(mutex_);
     awaitRoom(account, charged, timeout, lock);
     return lend(capacity, charged, account, lock);
+}
+
+ChunkBuffer ChunkBuffers::acquireRoomFor(BufferAccount account, std::size_t bytes, std::chrono::milliseconds timeout) {
+    const std::size_t charged = std::min(bytes, budget_);
+    std::unique_lock lock(mutex_);
+    awaitRoom(account, charged, timeout, lock);
+    return {this, nullptr, 0, charged, account};
 }
 
 std::vector<ChunkBuffer> ChunkBuffers::acquireAll(std::span<const std::size_t> capacities,
@@ -141,6 +154,11 @@ void ChunkBuffers::charge(BufferAccount account, std::size_t charged) {
     inUseFor_[account] += charged;
 }
 
+void ChunkBuffers::uncharge(BufferAccount account, std::size_t charged) noexcept {
+    inUse_ -= charged;
+    inUseFor_.find(account)->second -= charged;
+}
+
 void ChunkBuffers::forgetIfIdle(BufferAccount account) noexcept {
     const auto held = inUseFor_.find(account);
     const bool waits =
@@ -177,10 +195,15 @@ ChunkBuffer ChunkBuffers::lend(std::size_t capacity, std::size_t charged, Buffer
 void ChunkBuffers::giveBack(std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged,
                             BufferAccount account) noexcept {
     const std::lock_guard lock(mutex_);
-    inUse_ -= charged;
-    inUseFor_.find(account)->second -= charged;
+    uncharge(account, charged);
     forgetIfIdle(account);
     if (capacity == chunkSize_ && free_.size() < free_.capacity()) free_.push_back(std::move(data));
+    serveWaiting();
+}
+
+void ChunkBuffers::giveBackRoom(BufferAccount account, std::size_t charged) noexcept {
+    const std::lock_guard lock(mutex_);
+    uncharge(account, charged);
     serveWaiting();
 }
 

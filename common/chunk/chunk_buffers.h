@@ -33,6 +33,8 @@ class ChunkBuffer {
     [[nodiscard]] char* data() const { return data_.get(); }
     [[nodiscard]] std::size_t capacity() const { return capacity_; }
     [[nodiscard]] std::span<char> span() const { return {data_.get(), capacity_}; }
+    // Of room: gives back what is more than bytes.
+    void shrinkTo(std::size_t bytes) noexcept;
 
   private:
     friend class ChunkBuffers;
@@ -70,6 +72,9 @@ class ChunkBuffers {
                                                       std::chrono::milliseconds timeout = std::chrono::seconds(30));
     [[nodiscard]] std::vector<ChunkBuffer> acquireAllFor(BufferAccount account, std::span<const std::size_t> capacities,
                                                          std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    // Room for bytes that the borrower has in memory of its own: data() is null. Waits and throws as acquireFor.
+    [[nodiscard]] ChunkBuffer acquireRoomFor(BufferAccount account, std::size_t bytes,
+                                             std::chrono::milliseconds timeout = std::chrono::seconds(30));
     // A buffer if there is room now and nobody waits for it.
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquire(std::size_t capacity);
     [[nodiscard]] std::optional<ChunkBuffer> tryAcquireFor(BufferAccount account, std::size_t capacity);
@@ -97,12 +102,14 @@ class ChunkBuffers {
     void awaitRoom(BufferAccount account, std::size_t charged, std::chrono::milliseconds timeout,
                    std::unique_lock<std::mutex>& lock);
     void charge(BufferAccount account, std::size_t charged);
+    void uncharge(BufferAccount account, std::size_t charged) noexcept;
     void forgetIfIdle(BufferAccount account) noexcept;
     void serveWaiting();
     [[nodiscard]] ChunkBuffer lend(std::size_t capacity, std::size_t charged, BufferAccount account,
                                    std::unique_lock<std::mutex>& lock);
     void giveBack(std::unique_ptr<char[]> data, std::size_t capacity, std::size_t charged,
                   BufferAccount account) noexcept;
+    void giveBackRoom(BufferAccount account, std::size_t charged) noexcept;
 
     const std::size_t chunkSize_;
     const std::size_t budget_;

@@ -38,7 +38,7 @@ class BodyReader {
 
     // Reads until buffer is full or the body ends; how many bytes were read.
     std::size_t readFull(std::span<char> buffer);
-    // The whole body; throws payloadTooLarge above limit bytes.
+    // The whole body; throws payloadTooLarge above limit bytes. Takes memory as the bytes come.
     [[nodiscard]] std::string readAll(std::size_t limit);
 };
 

@@ -73,6 +73,7 @@ std::vector<FileName> FileName::parsePath(std::string_view path) {
         const std::size_t slash = path.find('/');
         const std::string_view part = path.substr(0, slash);
         if (part.empty()) refuse("A path is names joined by single slashes, without one at its start or end.");
+        if (names.size() == maxPathNames) refuse("A path may have 200 names at most.");
         names.push_back(parse(part));
         if (slash == std::string_view::npos) return names;
         path.remove_prefix(slash + 1);

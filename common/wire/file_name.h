@@ -13,7 +13,9 @@ class FileName {
   public:
     // Throws Error invalidValue that says what is wrong with the name.
     [[nodiscard]] static FileName parse(std::string_view text);
-    // "a/b/c": every part a name; leading, trailing and doubled slashes are refused. At least one part.
+    // "a/b/c": every part a name; leading, trailing and doubled slashes are refused. At least one part, at most
+    // maxPathNames.
+    static constexpr std::size_t maxPathNames = 200;
     [[nodiscard]] static std::vector<FileName> parsePath(std::string_view path);
     // The part of a name that is searched for, as it is compared: NFC and case-folded. Throws invalidValue.
     [[nodiscard]] static std::string searchKey(std::string_view text);

@@ -21,8 +21,13 @@ Json parseJson(std::string_view text, int maxDepth) {
         throw Error(ErrorCode::badRequest,
                     "The body is not valid JSON: it begins with a byte order mark. Send UTF-8 without one.");
     std::vector<std::set<std::string>> open;  // the names so far in each object that has not ended
+    std::size_t values = 0;
     const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
         using Event = Json::parse_event_t;
+        const bool begins = event == Event::value || event == Event::object_start || event == Event::array_start;
+        if (begins && ++values > maxJsonValues)
+            throw Error(ErrorCode::badRequest,
+                        "The JSON has more than " + std::to_string(maxJsonValues) + " values. Send less at once.");
         if ((event == Event::object_start || event == Event::array_start) && depth >= maxDepth)
             throw Error(ErrorCode::badRequest, "The JSON is nested deeper than " + std::to_string(maxDepth) +
                                                    " levels. Send a flatter document.");

@@ -18,10 +18,11 @@ namespace chunkvault::wire {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t maxFields = 1000;  // of one object: to add one looks at all before it
+constexpr std::size_t maxFields = 1000;        // of one object: to add one looks at all before it
+constexpr std::size_t maxJsonValues = 20'000;  // of one document: each takes some 100 bytes, however short it is
 
-// UTF-8 without a byte order mark, at most maxDepth levels, at most maxFields in an object, each name once. Throws
-// Error badRequest with the position of the first mistake, or with the name that is there twice.
+// UTF-8 without a byte order mark, at most maxDepth levels, maxJsonValues values, and maxFields in an object, each name
+// once. Throws Error badRequest with the position of the first mistake, or with the name that is there twice.
 [[nodiscard]] Json parseJson(std::string_view text, int maxDepth = 16);
 
 // One object of a request. Each getter throws Error invalidValue naming the field; finish() refuses fields that nobody

@@ -69,6 +69,22 @@ class PageFiller {
     PageKey last_{};
 };
 
+// A path may have a hundred names of 255 bytes, and a page a thousand paths: what is beyond this is on the next page.
+constexpr std::size_t maxPathBytes = 512 << 10;
+
+void addPaths(Session& session, Page& page) {
+    Paths paths(session);
+    std::size_t bytes = 0;
+    for (auto entry = page.items.begin(); entry != page.items.end(); ++entry) {
+        entry->path = paths.of(*entry->folder) + '/' + entry->name;
+        bytes += entry->path.size();
+        if (bytes <= maxPathBytes) continue;
+        page.items.erase(entry + 1, page.items.end());
+        page.next = {entry->kind, FileName::parse(entry->name).key(), entry->trashedAt.value_or(0), entry->id};
+        return;
+    }
+}
+
 const std::string& versionSql() {
     static const std::string sql =
         "SELECT v.n, v.content_id, c.size, c.root, c.sha256, c.sha256_verified, c.chunk_count, v.modified_at, "
@@ -177,8 +193,7 @@ Page Tree::search(UserId owner, const SearchQuery& query) {
         const FileId afterId = query.after ? query.after->id : FileId{};
         session.query(sql, {owner, pattern, afterName, afterId, filler.wanted()},
                       [&](const Row& row) { filler.add(row); });
-        Paths paths(session);
-        for (Entry& entry : page.items) entry.path = paths.of(*entry.folder) + '/' + entry.name;
+        addPaths(session, page);
     });
     return page;
 }
@@ -197,8 +212,7 @@ Page Tree::trash(UserId owner, int limit, std::optional<PageKey> after) {
         if (after) session.query(next, {owner, filler.wanted(), after->number, after->id}, add);
         else session.query(first, {owner, filler.wanted()}, add);
         if (page.next) page.next->number = *page.items.back().trashedAt;
-        Paths paths(session);
-        for (Entry& entry : page.items) entry.path = paths.of(*entry.folder) + '/' + entry.name;
+        addPaths(session, page);
     });
     return page;
 }

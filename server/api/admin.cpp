@@ -25,6 +25,7 @@ catalog::User existing(Services& services, const Call& call) {
 
 void listUsers(Services& services, Call& call) {
     const int limit = limitOf(call, 100, 1000);
+    call.takeRoomForItems(limit);
     const auto users = services.catalog.accounts.list(call.request.queryValue("q").value_or(""),
                                                       call.request.queryValue("cursor").value_or(""), limit);
     Json items = Json::array();

@@ -22,9 +22,13 @@ BatchHeader parseBatchHeader(std::string_view text) {
         reader.finish();
         try {
             file.path = FileName::parsePath(path);
+            header.names += file.path.size();
         } catch (const Error& error) {
             file.refused = error;
         }
+        if (header.names > maxBatchNames)
+            throw Error(ErrorCode::payloadTooLarge, "The paths of a batch may have " + std::to_string(maxBatchNames) +
+                                                        " names together. Send fewer files at once.");
         total += file.size;
         header.files.push_back(std::move(file));
     }

@@ -14,6 +14,7 @@ namespace chunkvault::server {
 inline constexpr std::size_t maxBatchFiles = 1000;
 inline constexpr std::int64_t maxBatchBytes = 32 << 20;  // of the files together
 inline constexpr std::size_t maxBatchHeaderBytes = 2 << 20;
+inline constexpr std::size_t maxBatchNames = 30'000;  // in the paths of the files together
 
 struct BatchFile {
     std::int64_t size;
@@ -27,6 +28,7 @@ struct BatchFile {
 struct BatchHeader {
     std::optional<std::string> folderId;
     std::vector<BatchFile> files;
+    std::size_t names = 0;  // in their paths
 };
 
 // Throws Error badRequest or invalidValue, naming what to change. A bad path refuses only its file.

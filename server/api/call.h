@@ -2,6 +2,7 @@
 // encode.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <initializer_list>
@@ -68,6 +69,7 @@ struct Services {
     const AccessTokens& accessTokens;
     Passwords& passwords;
     ChunkBuffers& buffers;
+    ChunkBuffers& documents;  // the memory of JSON that comes and of lists that go
     ChunkIntake& intake;
     FileContent& content;
     Cache& cache;
@@ -88,18 +90,40 @@ struct Services {
 struct Call {
     http::Request& request;
     http::Response& response;
+    ChunkBuffers& documents;
+    std::uint64_t maxBodyBytes;             // of the route
     std::optional<catalog::Access> access;  // set unless the route is open or an upload's token was used
     std::optional<catalog::Upload> upload;  // set on the routes of one upload
+    std::optional<ChunkBuffer> room;        // in documents, until the call ends
 
     // Who is asking; only where the guard made sure of it.
     [[nodiscard]] const catalog::User& user() const { return access->user; }
     [[nodiscard]] catalog::UserId owner() const { return access->user.id; }
 
-    // The body as JSON; throws unsupportedMediaType when it is announced as something else.
-    [[nodiscard]] wire::Json json(std::size_t maxBytes = 64 << 10);
+    // Waits for room in documents, without what the call had of it before. Throws Error unavailable when there is none
+    // for long.
+    void takeRoom(std::size_t bytes);
+    // For a list of so many files or the like: rows, JSON and text; the text alone, where that is made already.
+    void takeRoomForItems(int count);
+    void takeRoomForText(int count);
+    // Whether others wait for what this call has of documents.
+    [[nodiscard]] bool roomWanted() const { return documents.wanted(roomAccount()); }
+
+    // The body as JSON, which takes room; throws unsupportedMediaType when it is announced as something else.
+    [[nodiscard]] wire::Json json();
     void sendJson(int status, const wire::Json& document);
+    // A client that takes a long text too slowly while others wait for its room is cut off.
+    void sendText(int status, std::string_view contentType, std::string_view text);
     void sendNothing() { response.sendEmpty(204); }
+
+  private:
+    [[nodiscard]] BufferAccount roomAccount() const;
 };
+
+// What JSON of so many bytes takes until its request is done: text, values, and what is made of them.
+[[nodiscard]] constexpr std::size_t documentBytes(std::size_t textBytes) {
+    return 3 * textBytes + std::min<std::size_t>(16 * textBytes, 4 << 20);
+}
 
 // Ids on the wire. Anything that is no id of ours is Error notFound, as an id of nothing would be.
 [[nodiscard]] std::int64_t parseId(std::string_view text);
@@ -128,6 +152,6 @@ template <typename IdType>
 [[nodiscard]] int limitOf(const Call& call, int fallback, int max);
 [[nodiscard]] std::vector<catalog::FileId> idList(wire::ObjectReader& body, std::string_view field);
 [[nodiscard]] catalog::OnConflict onConflict(wire::ObjectReader& body, catalog::OnConflict absent, bool versionAllowed);
-[[nodiscard]] catalog::OnConflict parseOnConflict(std::string_view text);
+[[nodiscard]] catalog::OnConflict parseOnConflict(std::string_view text, bool versionAllowed = true);
 
 }  // namespace chunkvault::server

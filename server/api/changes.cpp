@@ -50,6 +50,7 @@ void listChanges(Services& services, Call& call) {
         authorise(services, Guard::user, call);  // the login may have ended meanwhile
         if (again) page = services.catalog.changes.after(call.owner(), after);
     }
+    call.takeRoomForItems(static_cast<int>(page.items.size()));
     call.response.setHeader("Cache-Control", "no-store");
     call.sendJson(200, pageJson(page));
 }

@@ -49,25 +49,42 @@ Json pageJson(const catalog::Page& page, const Order& order) {
         {"next_cursor", page.next ? Json(encodeCursor({order.sort, order.descending, *page.next})) : Json(nullptr)}};
 }
 
-Json listJson(Services& services, const Call& call) {
-    const int limit = limitOf(call, pageSize, maxPageSize);
+// What GET /files asks for: a folder's list, or a search.
+struct Listing {
+    std::optional<std::string> q;
+    catalog::ListQuery query;
+};
+
+Listing listingOf(const Call& call) {
+    Listing listing;
+    catalog::ListQuery& query = listing.query;
+    query.limit = limitOf(call, pageSize, maxPageSize);
+    const auto folder = call.request.queryValue("folder_id");
     if (const auto q = call.request.queryValue("q")) {
-        if (call.request.queryValue("folder_id") || call.request.queryValue("sort"))
+        if (folder || call.request.queryValue("sort"))
             throw Error(ErrorCode::invalidValue,
                         "\"q\" searches the whole tree by name: leave \"folder_id\" and \"sort\" out.");
-        const Order order{catalog::SortBy::name, false};
-        return pageJson(services.catalog.tree.search(call.owner(), {std::string(*q), limit, afterOf(call, order)}),
-                        order);
+        listing.q = *q;
     }
-    const Order order = orderOf(call);
-    const auto folder = call.request.queryValue("folder_id");
-    catalog::ListQuery query;
     query.folder = folderOrRoot(call, folder ? std::optional<std::string>(*folder) : std::nullopt);
+    const Order order = orderOf(call);
     query.sort = order.sort;
     query.descending = order.descending;
-    query.limit = limit;
     query.after = afterOf(call, order);
-    return pageJson(services.catalog.tree.list(call.owner(), query), order);
+    return listing;
+}
+
+Json listJson(Services& services, const Call& call, const Listing& listing) {
+    auto& tree = services.catalog.tree;
+    const catalog::ListQuery& query = listing.query;
+    const Order order{query.sort, query.descending};
+    if (listing.q) return pageJson(tree.search(call.owner(), {*listing.q, query.limit, query.after}), order);
+    return pageJson(tree.list(call.owner(), query), order);
+}
+
+// Of one list at one revision: another list's says nothing of this one, not even that its folder is there.
+std::string etagOf(const Call& call, std::string_view query) {
+    return "W/\"" + textOf(call.user().revision) + '-' + Sha256Digest::of(query).toHex().substr(0, 16) + '"';
 }
 
 Json bulkJson(const std::vector<catalog::BulkResult>& results) {
@@ -112,12 +129,17 @@ void listFiles(Services& services, Call& call) {
     // found.
     const std::string_view query = std::string_view(call.request.target).substr(call.request.path.size());
     const std::string key = cacheKey("list", call.owner(), call.user().revision, {query});
-    const std::string etag = "W/\"" + textOf(call.user().revision) + '"';
+    const std::string etag = etagOf(call, query);
+    const Listing listing = listingOf(call);
     call.response.setHeader("ETag", etag);
     call.response.setHeader("Cache-Control", "private, no-cache");
     if (call.request.header("If-None-Match") == etag) return call.response.sendEmpty(304);
-    const auto page = services.cache.getOrMake(key, [&] { return listJson(services, call).dump(); });
-    call.response.send(200, "application/json", *page);
+    call.takeRoomForText(listing.query.limit);
+    const auto page = services.cache.getOrMake(key, [&] {
+        call.takeRoomForItems(listing.query.limit);
+        return listJson(services, call, listing).dump();
+    });
+    call.sendText(200, "application/json", *page);
 }
 
 void makeFolder(Services& services, Call& call) {
@@ -228,6 +250,7 @@ void listTrash(Services& services, Call& call) {
     // Newest first: the cursor's number is the time of the deletion.
     const Order order{catalog::SortBy::modifiedAt, true};
     const int limit = limitOf(call, pageSize, maxPageSize);
+    call.takeRoomForItems(limit);
     call.sendJson(200, pageJson(services.catalog.tree.trash(call.owner(), limit, afterOf(call, order)), order));
 }
 
@@ -251,7 +274,7 @@ void listVersions(Services& services, Call& call) {
         for (const auto& version : services.catalog.tree.versions(call.owner(), id)) items.push_back(toJson(version));
         return Json{{"items", std::move(items)}, {"next_cursor", nullptr}}.dump();
     });
-    call.response.send(200, "application/json", *answer);
+    call.sendText(200, "application/json", *answer);
 }
 
 void restoreVersion(Services& services, Call& call) {

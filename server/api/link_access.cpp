@@ -93,8 +93,9 @@ catalog::Share makeLink(Services& services, Call& call, const catalog::NewShare&
     });
 }
 
-LinkPage listLinks(Services& services, const Call& call, catalog::ShareKind kind, const char* fileParam) {
+LinkPage listLinks(Services& services, Call& call, catalog::ShareKind kind, const char* fileParam) {
     const int limit = limitOf(call, 100, 1000);
+    call.takeRoomForItems(limit);
     std::optional<catalog::FileId> file;
     if (const auto text = call.request.queryValue(fileParam)) file = static_cast<catalog::FileId>(parseId(*text));
     std::optional<catalog::ShareId> after;

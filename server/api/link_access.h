@@ -31,7 +31,7 @@ struct LinkPage {
     wire::Json next;  // the cursor of the next page, or null
 };
 // The caller's links of a kind by ?limit=, ?cursor= and the query parameter fileParam.
-[[nodiscard]] LinkPage listLinks(Services& services, const Call& call, catalog::ShareKind kind, const char* fileParam);
+[[nodiscard]] LinkPage listLinks(Services& services, Call& call, catalog::ShareKind kind, const char* fileParam);
 
 // expires_in_hours and password of a change.
 struct LinkChange {

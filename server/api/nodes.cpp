@@ -147,6 +147,7 @@ void mayRemoveNode(Services& services, Call& call) { sendAdvice(services, call, 
 
 void filesAtRisk(Services& services, Call& call) {
     const int limit = limitOf(call, riskPageSize, maxRiskPageSize);
+    call.takeRoomForItems(limit);
     const auto cursor = call.request.queryValue("cursor");
     const auto after = cursor ? static_cast<catalog::FileId>(parseId(*cursor)) : catalog::FileId{0};
     const auto files = services.catalog.nodes.filesAtRisk(after, limit);

@@ -13,6 +13,7 @@ using http::Method;
 using enum Guard;
 
 constexpr std::uint64_t anySize = UINT64_MAX;
+constexpr std::uint64_t ofStrangers = 8 << 10;  // what anybody may send
 constexpr std::uint64_t largestChunk = 100 << 20;
 constexpr std::uint64_t batchBytes = static_cast<std::uint64_t>(maxBatchBytes) + maxBatchHeaderBytes;
 
@@ -27,9 +28,9 @@ constexpr ApiRoute table[] = {
     {Method::get,  "/openapi.json",  open, openApi,     "This description",                                "", 200, "OpenApi"},
 
     // Accounts
-    {Method::post, "/auth/register", open,           registerUser,   "Make an account",                    "Register", 201, "Registered"},
-    {Method::post, "/auth/login",    open,           login,          "Sign in; new_password changes the password on the way", "Login", 200, "Tokens"},
-    {Method::post, "/auth/refresh",  open,           refresh,        "Exchange a refresh token for new tokens", "Refresh", 200, "Tokens"},
+    {Method::post, "/auth/register", open,           registerUser,   "Make an account",                    "Register", 201, "Registered", ofStrangers},
+    {Method::post, "/auth/login",    open,           login,          "Sign in; new_password changes the password on the way", "Login", 200, "Tokens", ofStrangers},
+    {Method::post, "/auth/refresh",  open,           refresh,        "Exchange a refresh token for new tokens", "Refresh", 200, "Tokens", ofStrangers},
     {Method::post, "/auth/logout",   passwordChange, logout,         "End this session",                   "", 204, ""},
     {Method::post, "/auth/password", passwordChange, changePassword, "Change the password; ends all other sessions", "ChangePassword", 204, ""},
     {Method::get,  "/auth/sessions", session,        listSessions,   "The account's sessions",             "", 200, "SessionList"},
@@ -122,14 +123,14 @@ constexpr ApiRoute table[] = {
 
     // Upload requests: the guest's side
     {Method::get,     "/request/{token}/info",   open, describeRequest, "What is asked for, and how much is left of its limits", "", 200, "RequestInfo"},
-    {Method::post,    "/request/{token}/unlock", open, unlockRequest,   "Give the password; sets a cookie",  "Unlock", 204, ""},
+    {Method::post,    "/request/{token}/unlock", open, unlockRequest,   "Give the password; sets a cookie",  "Unlock", 204, "", ofStrangers},
     {Method::options, "/request/{token}/files",  open, tusOptions,      "What of tus is spoken",             "", 204, ""},
     {Method::post,    "/request/{token}/files",  open, createRequestedUpload, "Begin an upload by tus; Location is its own address", "tus", 201, "", anySize, true},
 
     // Share links: the guest's side
     {Method::get,  "/share/{token}",        open, openShare,        "The shared bytes",                   "", 200, "binary", 0, true},
     {Method::get,  "/share/{token}/info",   open, describeShare,    "What the link leads to",             "", 200, "SharedInfo"},
-    {Method::post, "/share/{token}/unlock", open, unlockShare,      "Give the password; sets a cookie",   "Unlock", 204, ""},
+    {Method::post, "/share/{token}/unlock", open, unlockShare,      "Give the password; sets a cookie",   "Unlock", 204, "", ofStrangers},
     {Method::get,  "/share/{token}/files",  open, listSharedFolder, "List a shared folder",               "", 200, "SharedList"},
     {Method::get,  "/share/{token}/files/{id}/download", open, downloadShared, "Bytes of a file in a shared folder", "", 200, "binary", 0, true},
 
@@ -156,7 +157,7 @@ std::vector<http::Route> makeRoutes(Services& services) {
     for (const ApiRoute& route : table)
         routes.push_back({route.method, std::string(route.pattern),
                           [&services, &route](http::Request& request, http::Response& response) {
-                              Call call{request, response, {}, {}};
+                              Call call{request, response, services.documents, route.maxBodyBytes, {}, {}, {}};
                               authorise(services, route.guard, call);
                               route.handler(services, call);
                           },

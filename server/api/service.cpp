@@ -63,8 +63,10 @@ void metrics(Services& services, Call& call) {
 }
 
 void openApi(Services& services, Call& call) {
+    // The same for all, and some megabytes while it is made.
+    static const std::string document = openApiDocument(services.settings.publicUrl);
     call.response.setHeader("Cache-Control", "public, max-age=300");
-    call.response.send(200, "application/json", openApiDocument(services.settings.publicUrl));
+    call.response.send(200, "application/json", document);
 }
 
 }  // namespace chunkvault::server

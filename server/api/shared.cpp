@@ -219,7 +219,9 @@ void listSharedFolder(Services& services, Call& call) {
     const std::string key = cacheKey("guest_list", thing.share.owner, thing.ownerRevision,
                                      {wireId(thing.entry.id), wireId(query.folder), previews ? "1" : "0",
                                       std::to_string(query.limit), cursor.value_or("")});
+    call.takeRoomForText(query.limit);
     const auto answer = services.cache.getOrMake(key, [&] {
+        call.takeRoomForItems(query.limit);
         const catalog::Page page = services.catalog.tree.list(thing.share.owner, query);
         Json items = Json::array();
         for (const catalog::Entry& entry : page.items) items.push_back(guestJson(entry, previews));
@@ -229,7 +231,7 @@ void listSharedFolder(Services& services, Call& call) {
             .dump();
     });
     call.response.setHeader("Cache-Control", "no-store");
-    call.response.send(200, "application/json", *answer);
+    call.sendText(200, "application/json", *answer);
 }
 
 void downloadShared(Services& services, Call& call) {

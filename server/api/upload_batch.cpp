@@ -14,24 +14,34 @@ namespace {
 
 // Chunks that are put together. More would hold more memory; fewer would share less of the folder syncs.
 constexpr std::size_t waveBytes = 8 << 20;
+// Of a header whose memory is not waited for.
+constexpr std::size_t smallHeaderBytes = 16 << 10;
+constexpr std::size_t fileBytes = 1 << 10;  // of one in the header, its place in the tree and its outcome
 
 // The header line, and what was read beyond it.
 class BatchBody {
   public:
-    explicit BatchBody(http::BodyReader& body) : body_(body) {}
+    explicit BatchBody(Call& call) : call_(call), body_(*call.request.body) {}
 
+    // Takes room for it.
     std::string headerLine() {
         std::string line;
         for (;;) {
             const std::size_t before = line.size();
-            line.resize(before + (64 << 10));
-            line.resize(before + body_.read({line.data() + before, 64 << 10}));
+            if (before >= smallHeaderBytes && !call_.room) call_.takeRoom(documentBytes(maxBatchHeaderBytes));
+            const std::size_t step = before < smallHeaderBytes ? smallHeaderBytes - before : 64 << 10;
+            if (body_.awaitData()) {
+                line.resize(before + step);
+                line.resize(before + body_.read({line.data() + before, step}));
+            }
             if (line.size() == before)
                 throw Error(ErrorCode::badRequest,
                             "The batch ends within its header. End the JSON header with a line feed.");
             if (const auto end = line.find('\n', before); end != std::string::npos) {
                 beyond_ = line.substr(end + 1);
                 line.resize(end);
+                if (call_.room) call_.room->shrinkTo(documentBytes(line.size()));
+                else call_.takeRoom(documentBytes(line.size()));
                 return line;
             }
             if (line.size() > maxBatchHeaderBytes)
@@ -65,6 +75,7 @@ class BatchBody {
     }
 
   private:
+    Call& call_;
     http::BodyReader& body_;
     std::string beyond_;
     std::size_t at_ = 0;
@@ -151,11 +162,12 @@ class Batch {
 }  // namespace
 
 void uploadBatch(Services& services, Call& call) {
-    BatchBody body(*call.request.body);
-    const BatchHeader header = parseBatchHeader(body.headerLine());
-    const catalog::FileId folder = folderOrRoot(call, header.folderId);
+    BatchBody body(call);
     Batch batch(services, call.owner());
-    call.request.body->hurryWhile([&] { return batch.holdsWhatIsWanted(); });
+    call.request.body->hurryWhile([&] { return batch.holdsWhatIsWanted() || (call.room && call.roomWanted()); });
+    const BatchHeader header = parseBatchHeader(body.headerLine());
+    call.room->shrinkTo(header.files.size() * fileBytes + 2 * header.names * sizeof(FileName));
+    const catalog::FileId folder = folderOrRoot(call, header.folderId);
     std::vector<std::optional<Error>> refused;
     std::vector<catalog::NewFile> files;
     for (const BatchFile& file : header.files) {

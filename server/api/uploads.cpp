@@ -51,8 +51,10 @@ void createUpload(Services& services, Call& call) {
 }
 
 void listUploads(Services& services, Call& call) {
+    constexpr int most = 1000;
+    call.takeRoomForItems(most);
     Json items = Json::array();
-    for (const catalog::Upload& upload : services.catalog.uploads.list(call.owner(), 1000))
+    for (const catalog::Upload& upload : services.catalog.uploads.list(call.owner(), most))
         items.push_back(toJson(upload));
     call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
 }
@@ -62,7 +64,7 @@ void getUpload(Services& services, Call& call) {
 }
 
 void declareChunks(Services& services, Call& call) {
-    const Json document = call.json(1 << 20);
+    const Json document = call.json();
     ObjectReader body(document);
     std::vector<catalog::DeclaredChunk> chunks;
     for (const Json& element : body.array("chunks", 1, 1000)) {
@@ -83,7 +85,7 @@ void putChunk(Services& services, Call& call) {
     if (!length) throw Error(ErrorCode::lengthRequired, "Send the chunk with a Content-Length.");
     if (*length == 0 || *length > static_cast<std::uint64_t>(call.upload->chunkSize))
         throw Error(ErrorCode::payloadTooLarge,
-                    "A chunk of this upload has 1 to " + std::to_string(call.upload->chunkSize) + " bytes.");
+                    "A chunk of this upload has at most " + std::to_string(call.upload->chunkSize) + " bytes.");
     const auto size = static_cast<std::size_t>(*length);
     http::BodyReader& body = *call.request.body;
     const BufferAccount account = bufferAccount(call.upload->owner);

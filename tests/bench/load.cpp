@@ -6,10 +6,11 @@
 //   load PORT TOKEN download PATH SIZE       one file, which must have that size
 //   load PORT TOKEN batch FOLDER COUNT SEED  4 KiB files, 500 a request, 4 connections; until no copy is missing
 //   load PORT TOKEN form FOLDER COUNT SEED   4 KiB files, one a request, 16 connections; until no copy is missing
-//   load PORT TOKEN users COUNT SECONDS SIZE SEED [PORT]
+//   load PORT TOKEN users COUNT SECONDS SIZE SEED PAGE [PORT]
 //                                            so many new accounts at once, each on a connection of its own: uploads a
 //                                            file of SIZE, lists twice (the second list is cached) and downloads it,
-//                                            over and over; every other one at the second server
+//                                            over and over, and with PAGE lists a folder of so many long names too;
+//                                            every other one at the second server
 //   load PORT TOKEN idle COUNT PATH          so many open connections, then how long new ones wait for an answer
 //
 // TOKEN is an administrator's, so that it may ask how many copies are missing.
@@ -224,10 +225,14 @@ class Load {
         });
     }
 
-    json users(std::size_t count, double seconds, std::size_t size, std::uint64_t seed, std::uint16_t otherPort) {
+    json users(std::size_t count, double seconds, std::size_t size, std::uint64_t seed, std::size_t page,
+               std::uint16_t otherPort) {
         const std::string bytes = randomBytes(size, seed), name = "user-" + std::to_string(seed) + '-';
         std::vector<std::string> tokens;
         for (std::size_t user = 0; user < count; ++user) tokens.push_back(newAccount(name + std::to_string(user)));
+        std::vector<std::string> folders;
+        for (const std::string& token : tokens)
+            if (page > 0) folders.push_back(folderOfLongNames(token, page));
         std::vector<User> users(count);
         std::atomic<std::size_t> rounds = 0;
         const auto start = SteadyClock::now();
@@ -253,6 +258,10 @@ class Load {
                     });
                     timed("list", [&] { own->get("/files"); });
                     timed("cached_list", [&] { own->get("/files"); });
+                    if (page > 0)
+                        timed("page", [&] {
+                            own->get("/files?limit=" + std::to_string(page) + "&folder_id=" + folders[number]);
+                        });
                     timed("download", [&] { own->get("/files/" + file + "/download", [](std::string_view) {}); });
                 } catch (const std::runtime_error& error) {
                     user.errors.emplace_back(error.what());
@@ -308,6 +317,20 @@ class Load {
         return tokens.at("access_token").get<std::string>();
     }
 
+    // Of files without bytes; its id.
+    std::string folderOfLongNames(const std::string& token, std::size_t count) const {
+        HttpConnection own(port_, token);
+        const std::string folder = json::parse(own.post("/folders", json{{"path", "page"}}.dump()).body).at("id");
+        json list;
+        for (std::size_t i = 0; i < count; ++i)
+            list.push_back({{"path", std::to_string(i) + std::string(240, 'n')},
+                            {"size", 0},
+                            {"hash", Sha256Digest::of(std::string_view()).toHex()}});
+        const std::string header = json{{"folder_id", folder}, {"files", std::move(list)}}.dump() + '\n';
+        own.call("POST", "/files/batch", "Content-Type: application/octet-stream\r\n", {header});
+        return folder;
+    }
+
     static std::string_view rest(const std::string& bytes, std::size_t length) {
         return std::string_view(bytes).substr(sizeof(std::uint64_t), length - sizeof(std::uint64_t));
     }
@@ -345,8 +368,8 @@ int run(const std::vector<std::string>& arguments) {
     if (verb == "batch") result = load.batch(arguments.at(4), number(5), number(6));
     if (verb == "form") result = load.form(arguments.at(4), number(5), number(6));
     if (verb == "users") {
-        const auto other = static_cast<std::uint16_t>(number(arguments.size() > 8 ? 8 : 1));
-        result = load.users(number(4), std::stod(arguments.at(5)), number(6), number(7), other);
+        const auto other = static_cast<std::uint16_t>(number(arguments.size() > 9 ? 9 : 1));
+        result = load.users(number(4), std::stod(arguments.at(5)), number(6), number(7), number(8), other);
     }
     if (verb == "idle") result = load.idle(number(4), arguments.at(5));
     if (result.is_null()) throw std::runtime_error("there is no load " + verb);

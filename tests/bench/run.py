@@ -90,9 +90,9 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def users(self, count, seconds, size, *servers):
+    def users(self, count, seconds, size, *servers, page=0):
         first, *others = servers
-        return self.load("users", count, seconds, size, self.next_seed(), *(other.port for other in others),
+        return self.load("users", count, seconds, size, self.next_seed(), page, *(other.port for other in others),
                          server=first)
 
     def download_from_nginx(self, path, size):
@@ -300,7 +300,7 @@ def memory_4gib(bench):
 
 
 def memory_100_users(bench):
-    return memory(bench, lambda server: bench.users(100, 10, 8 * MIB, server), "VmHWM")
+    return memory(bench, lambda server: bench.users(100, 10, 8 * MIB, server, page=1000), "VmHWM")
 
 
 def idle_2000(bench):

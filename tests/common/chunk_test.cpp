@@ -172,6 +172,26 @@ TEST(ChunkBuffers, LendAnAccountThatHasNoneALoanOfMoreThanHalf) {
     EXPECT_TRUE(buffers.tryAcquireFor(alice, 1000));
 }
 
+TEST(ChunkBuffers, GiveRoomForMemoryThatTheBorrowerHas) {
+    using std::chrono::milliseconds;
+    ChunkBuffers buffers(1, 1000);
+    constexpr BufferAccount account{7};
+    ChunkBuffer room = buffers.acquireRoomFor(account, 900);
+    EXPECT_EQ(room.data(), nullptr);
+    EXPECT_EQ(buffers.bytesInUse(), 900u);
+    EXPECT_THROW((void)buffers.acquireRoomFor(BufferAccount{8}, 200, milliseconds(10)), Error);
+    room.shrinkTo(2000);
+    EXPECT_EQ(buffers.bytesInUse(), 900u);
+    std::jthread waiting([&] { (void)buffers.acquireRoomFor(BufferAccount{8}, 500); });
+    while (!buffers.wanted(account)) std::this_thread::yield();
+    room.shrinkTo(500);
+    waiting.join();
+    EXPECT_EQ(buffers.bytesInUse(), 500u);
+    { const ChunkBuffer other = std::move(room); }
+    EXPECT_EQ(buffers.bytesInUse(), 0u);
+    EXPECT_EQ(buffers.acquireRoomFor(account, 5000).capacity(), 0u) << "as much as there is, alone";
+}
+
 TEST(ChunkBuffers, PassOverAnAccountThatHasItsHalf) {
     ChunkBuffers buffers(4, 100);
     auto held = std::make_unique<ChunkBuffer>(buffers.acquireFor(alice, 200));

@@ -101,6 +101,10 @@ TEST(FileName, ParsesPathsOfNamesOnly) {
     EXPECT_EQ(FileName::parsePath("one").size(), 1u);
     for (const char* bad : {"", "/", "/a", "a/", "a//b", "a/./b", "../a", "a/..", "a/\x01"})
         expectRefused([&] { (void)FileName::parsePath(bad); }, bad);
+    std::string longest = "a";
+    for (std::size_t i = 1; i < FileName::maxPathNames; ++i) longest += "/a";
+    EXPECT_EQ(FileName::parsePath(longest).size(), FileName::maxPathNames);
+    expectRefused([&] { (void)FileName::parsePath(longest + "/a"); }, "too many names");
 }
 
 TEST(FileName, IsNumberedBeforeItsExtension) {

@@ -68,6 +68,22 @@ TEST(Json, WithTooManyNamesInAnObjectIsRefused) {
                 HasSubstr("1000 fields"));
 }
 
+TEST(Json, WithTooManyValuesIsRefusedHoweverShortTheyAre) {
+    const auto of = [](std::size_t values) {
+        std::string text = "[";
+        for (std::size_t i = 1; i < values; ++i) text += i % 3 == 0 ? "[]," : i % 3 == 1 ? "{}," : "1,";
+        text.back() = ']';
+        return text;
+    };
+    EXPECT_EQ(parseJson(of(maxJsonValues)).size(), maxJsonValues - 1);
+    try {
+        (void)parseJson(of(maxJsonValues + 1));
+        ADD_FAILURE() << "nothing was thrown";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::badRequest);
+    }
+}
+
 TEST(ObjectReader, NamesTheFieldThatIsWrong) {
     const Json document =
         parseJson(R"({"text": "abc", "number": 7, "big": 9223372036854775808, "half": 1.5, "flag": true,

@@ -157,6 +157,12 @@ TEST(BatchHeader, ThatIsMalformedIsRefusedWhole) {
           R"({"files":[)" + good + R"(],"more":1})"})
         EXPECT_EQ(codeOf([&] { (void)parseBatchHeader(bad); }), ErrorCode::invalidValue) << bad;
     EXPECT_EQ(codeOf([&] { (void)parseBatchHeader("{"); }), ErrorCode::badRequest);
+    std::string deep, all;
+    for (int i = 0; i < 199; ++i) deep += "x/";
+    for (int i = 0; i < 151; ++i)
+        all += (i == 0 ? "" : ",") + std::string(R"({"path": ")") + deep + R"(x", "size": 0, "hash": ")" + someHash +
+               "\"}";
+    EXPECT_EQ(codeOf([&] { (void)parseBatchHeader(batchOf(all)); }), ErrorCode::payloadTooLarge);
     std::string many = good;
     for (int i = 0; i < 1000; ++i) many += "," + good;
     EXPECT_EQ(codeOf([&] { (void)parseBatchHeader(batchOf(many)); }), ErrorCode::invalidValue);

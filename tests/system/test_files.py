@@ -173,6 +173,14 @@ def test_an_unchanged_list_is_not_sent_again(owner):
     assert names(owner.get("/files", headers={"If-None-Match": etag}).json()["items"]) == ["a", "b"]
 
 
+@pytest.mark.parametrize("query, status", [("folder_id=999999999", 404), ("limit=abc", 422), ("cursor=x", 422),
+                                           ("sort=color", 422), ("limit=1", 200)])
+def test_another_list_is_not_taken_for_an_unchanged_one(owner, query, status):
+    put(owner, "a")
+    etag = owner.get("/files").headers["ETag"]
+    owner.get(f"/files?{query}", expect=status, headers={"If-None-Match": etag})
+
+
 # --- change and copy ---
 
 
