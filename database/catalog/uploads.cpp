@@ -6,6 +6,7 @@
 #include "common/error/error.h"
 #include "database/catalog/contents.h"
 #include "database/catalog/database.h"
+#include "database/catalog/entries.h"
 #include "database/catalog/folders.h"
 #include "database/catalog/rows.h"
 #include "database/catalog/share_rows.h"
@@ -108,6 +109,21 @@ void requireRoomInRequest(Session& session, const Share& request, std::int64_t s
             .retryAfter(60);
 }
 
+// Whether what a committed upload made is still there, if only in the trash.
+bool hasFile(Session& session, const Upload& committed) {
+    bool there = false;
+    session.query("SELECT 1 FROM versions WHERE file_id = $1 AND n = $2", {committed.file, committed.version},
+                  [&](const Row&) { there = true; });
+    if (!there) return false;
+    try {
+        (void)findEntry(session, committed.owner, committed.file);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::notFound) throw;
+        return false;
+    }
+    return true;
+}
+
 [[noreturn]] void refuseTakenAtCommit(const FileName& name) {
     throw Error(ErrorCode::nameTaken, "There is something named \"" + name.text() +
                                           "\" in this folder already. Nothing has to be sent again: commit with "
@@ -136,8 +152,9 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
         isNew = false;
         if (const auto earlier = findUploadByKey(session, owner, wanted.key)) {
             id = earlier->id;
-            const bool alive = earlier->state == UploadState::committed ||
-                               (earlier->state == UploadState::open && earlier->expiresAt > now);
+            const bool committed = earlier->state == UploadState::committed;
+            const bool alive = committed ? hasFile(session, *earlier)
+                                         : earlier->state == UploadState::open && earlier->expiresAt > now;
             if (alive) {
                 const bool same = earlier->folder == wanted.folder && earlier->name == wanted.name.text() &&
                                   earlier->size == wanted.size &&
@@ -148,7 +165,7 @@ Upload Uploads::create(UserId owner, const NewUpload& wanted, bool* created) {
                                 "This key belongs to an upload of another file, size, time or place. Use a new key.");
                 return;
             }
-            endUpload(session, row, *openUploadOf(session, id), defaultQuota_);
+            if (!committed) endUpload(session, row, *openUploadOf(session, id), defaultQuota_);
             session.execute("UPDATE uploads SET upload_key = NULL WHERE id = $1", {id});
         }
         requireLiveFolder(session, owner, wanted.folder);
@@ -422,6 +439,8 @@ std::vector<FileOutcome> Uploads::commitFiles(UserId ownerId, UploadId intake, s
         outcomes.clear();
         const OpenUpload open = lockOpenUpload(session, intake, now);
         assert(open.owner == owner.id);
+        if (open.ownerState != UserState::active)
+            throw Error(ErrorCode::unauthorized, "The account was disabled meanwhile. Nothing of it was kept.");
         recordStored(session, intake, lastStored, now);
         addReserved(session, owner, -open.reserved, defaultQuota_);
         ChangeNotes notes(now);

@@ -115,9 +115,9 @@ class Uploads {
   public:
     Uploads(Database& database, Clock clock, UploadLimits limits, TreeLimits treeLimits, std::int64_t defaultQuota);
 
-    // Reserves quota and a file id. The same key again returns the same upload, whatever its state is now, when folder,
-    // name, size, onConflict and, where given, modifiedAt are the same; conflict when they differ; a new one when it
-    // has ended. With onConflict fail and the name taken: nameTaken. created says which.
+    // Reserves quota and a file id. The same key again returns the same upload, open or committed, when folder, name,
+    // size, onConflict and, where given, modifiedAt are the same; conflict when they differ; a new one when it has
+    // ended, or what it made is gone for good. With onConflict fail and the name taken: nameTaken. created says which.
     Upload create(UserId owner, const NewUpload& upload, bool* created = nullptr);
     // Throws notFound. chunksStored and bytesStored are counted only for progress.
     [[nodiscard]] Upload get(UploadId upload, bool progress = false);

@@ -117,6 +117,47 @@ TEST_P(UploadsTest, BeginAnewWhenTheFormerOneEnded) {
     EXPECT_EQ(accounts.find(alice.id)->reserved, 10);
 }
 
+TEST_P(UploadsTest, BeginAnewWhenWhatTheyMadeIsGone) {
+    const User alice = makeUser("alice");
+    const std::string content = text(150);
+    const NewUpload wanted = newUpload(alice, "k", "a.txt", content);
+    const auto send = [&] {
+        const Upload upload = uploads.create(alice.id, wanted);
+        EXPECT_EQ(upload.state, UploadState::open);
+        sendAll(upload.id, content);
+        return uploads.commit(upload.id, rootOfText(content), std::nullopt).entry.id;
+    };
+    const FileId first = send();
+    EXPECT_EQ(uploads.create(alice.id, wanted).state, UploadState::committed);
+    tree.moveToTrash(alice.id, first);
+    EXPECT_EQ(uploads.create(alice.id, wanted).state, UploadState::committed) << "it is in the trash";
+    tree.purge(alice.id, first);
+    const FileId second = send();
+    EXPECT_NE(second, first);
+
+    for (std::int64_t version = 2; version <= treeLimits.versionsKeep + 1; ++version)
+        (void)put(alice, "a.txt", text(100 + static_cast<std::size_t>(version)));
+    EXPECT_EQ(uploads.create(alice.id, wanted).state, UploadState::open) << "the version was dropped";
+}
+
+TEST_P(UploadsTest, OfADisabledAccountAreNotCommittedAtOnce) {
+    const User alice = makeUser("alice");
+    std::vector<PinnedChunk> pinned;
+    const std::string content = text(50);
+    const UploadId intake = uploads.openIntake(alice.id, cut(content), pinned);
+    const StoredChunk stored{0, pinned[0].row, pinned[0].generation, stores};
+    (void)makeUser("bob");
+    accounts.change(alice.id, {.state = UserState::disabled});
+    const NewFile file{alice.root,           {},         FileName::parse("a"), 50, 0, 1,
+                       ChunkId::of(content), time.now(), OnConflict::fail};
+    EXPECT_EQ(errorOf([&] {
+                  (void)uploads.commitFiles(alice.id, intake, {&stored, 1}, {&file, 1});
+              }),
+              ErrorCode::unauthorized);
+    accounts.change(alice.id, {.state = UserState::active});
+    EXPECT_THAT(tree.list(alice.id, {.folder = alice.root}).items, IsEmpty());
+}
+
 TEST_P(UploadsTest, LiveSevenDaysAfterTheirLastByte) {
     const User alice = makeUser("alice");
     const std::string content = text(150);
