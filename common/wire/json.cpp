@@ -123,7 +123,7 @@ std::optional<Timestamp> ObjectReader::maybeTime(std::string_view field) {
     const auto text = maybeString(field);
     if (!text) return std::nullopt;
     const auto time = parseRfc3339(*text);
-    if (!time) refuse(field, "must be a time such as 2026-01-31T12:00:00Z (RFC 3339), from 1970 on");
+    if (!time) refuse(field, "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)");
     return time;
 }
 

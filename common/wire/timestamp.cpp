@@ -7,6 +7,9 @@ namespace chunkvault {
 
 namespace {
 
+constexpr Timestamp firstUs = -62'167'219'200 * secondUs;  // 0000-01-01T00:00:00Z
+constexpr Timestamp lastUs = 253'402'300'799 * secondUs;   // 9999-12-31T23:59:59Z
+
 // Takes exactly count digits from the front of text.
 std::optional<int> digits(std::string_view& text, std::size_t count) {
     if (text.size() < count) return std::nullopt;
@@ -66,7 +69,7 @@ std::optional<Timestamp> parseRfc3339(std::string_view text) {
     const auto second = digits(text, 2);
     if (!second || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
     const year_month_day date{year(*y), month(static_cast<unsigned>(*m)), day(static_cast<unsigned>(*d))};
-    if (!date.ok() || *y < 1970) return std::nullopt;
+    if (!date.ok()) return std::nullopt;
 
     Timestamp fractionUs = 0;
     if (take(text, ".")) {
@@ -89,7 +92,8 @@ std::optional<Timestamp> parseRfc3339(std::string_view text) {
     if (!text.empty()) return std::nullopt;
     const Timestamp wholeUs = duration_cast<microseconds>(sys_days(date).time_since_epoch()).count() + *hour * hourUs +
                               *minute * minuteUs + *second * secondUs - offsetUs;
-    if (wholeUs < 0) return std::nullopt;
+    // With its offset it may be in a year that has no four digits.
+    if (wholeUs < firstUs || wholeUs > lastUs) return std::nullopt;
     return wholeUs + fractionUs;
 }
 

@@ -1,4 +1,4 @@
-// Times are microseconds since 1970-01-01 UTC inside, RFC 3339 outside. Free of Qt and Poco.
+// Times are microseconds since 1970-01-01 UTC inside, negative before it, RFC 3339 outside. Free of Qt and Poco.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ inline constexpr Timestamp dayUs = 24 * hourUs;
 
 // "2026-11-23T09:36:04.123456Z"; the fraction is left out when it is zero.
 [[nodiscard]] std::string toRfc3339(Timestamp time);
-// RFC 3339 section 5.6 with any offset, up to 9 fraction digits (cut to 6), years 1970 to 9999. nullopt otherwise.
+// RFC 3339 section 5.6 with any offset, up to 9 fraction digits (cut to 6), years 0 to 9999 in UTC. nullopt
+// otherwise.
 [[nodiscard]] std::optional<Timestamp> parseRfc3339(std::string_view text);
 
 }  // namespace chunkvault

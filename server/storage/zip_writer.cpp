@@ -94,7 +94,7 @@ void ZipWriter::begin(std::string_view path, bool folder, std::int64_t size, Tim
     ::archive_entry_set_filetype(entry, folder ? AE_IFDIR : AE_IFREG);
     ::archive_entry_set_perm(entry, folder ? 0755 : 0644);
     ::archive_entry_set_size(entry, size);
-    ::archive_entry_set_mtime(entry, modifiedAt / secondUs, 0);
+    ::archive_entry_set_mtime(entry, std::max<std::int64_t>(modifiedAt / secondUs, INT32_MIN), 0);  // ZIP has 32 bits
     archive_->check(::archive_write_header(archive_->writer, entry));
     left_ = size;
 }

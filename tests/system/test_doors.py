@@ -127,7 +127,10 @@ def test_every_size_comes_back_with_its_hash(owner, random_bytes, door, size):
 @pytest.mark.parametrize("given, kept", [("2001-02-03T04:05:06Z", "2001-02-03T04:05:06Z"),
                                          ("2001-02-03T04:05:06.789012Z", "2001-02-03T04:05:06.789012Z"),
                                          ("2001-02-03T04:05:06+02:00", "2001-02-03T02:05:06Z"),
-                                         ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z")])
+                                         ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+                                         ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500000Z"),
+                                         ("1904-01-01T00:00:00Z", "1904-01-01T00:00:00Z"),
+                                         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z")])
 def test_the_time_of_a_file_is_kept(owner, door, given, kept):
     file_id = door.put(owner, "file", b"x", modified_at=given)["file_id"]
     assert owner.info(file_id)["modified_at"] == kept
