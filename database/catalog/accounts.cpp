@@ -395,8 +395,11 @@ Access Accounts::rotate(const Sha256Digest& refreshHash, const Sha256Digest& new
                 {refreshHash, now + rotationGraceUs, found->id});
         // After a retry nobody knows which of the new tokens arrived: this one is as good as the next.
         const Timestamp currentUntil = isRetry ? untilUsed : isCurrent ? now + rotationGraceUs : 0;
-        session.execute("INSERT INTO rotated_tokens (refresh_hash, session_id, valid_until) VALUES ($1, $2, $3)",
-                        {found->current, found->id, currentUntil});
+        session.execute("DELETE FROM rotated_tokens WHERE session_id = $1 AND rotated_at <= $2",
+                        {found->id, now - (expiresAt - now)});
+        session.execute(
+            "INSERT INTO rotated_tokens (refresh_hash, session_id, valid_until, rotated_at) VALUES ($1, $2, $3, $4)",
+            {found->current, found->id, currentUntil, now});
         session.execute(
             "UPDATE sessions SET refresh_hash = $1, address = $2, last_used_at = $3, expires_at = $4 WHERE id = $5",
             {newRefreshHash, address, now, expiresAt, found->id});
@@ -408,15 +411,15 @@ Access Accounts::rotate(const Sha256Digest& refreshHash, const Sha256Digest& new
     return std::move(*access);
 }
 
-std::vector<LoginSession> Accounts::sessions(UserId user) {
+std::vector<LoginSession> Accounts::sessions(UserId user, std::optional<SessionKey> after, int limit) {
+    const SessionKey key = after.value_or(SessionKey{untilUsed, SessionId{}});
     std::vector<LoginSession> sessions;
     database_.read([&](Session& session) {
         sessions.clear();
         session.query(
             "SELECT id, address, user_agent, created_at, last_used_at, expires_at FROM sessions WHERE user_id = $1 AND "
-            "expires_at > $2"
-            " ORDER BY last_used_at DESC, id DESC",
-            {user, clock_()}, [&](const Row& row) {
+            "expires_at > $2 AND (last_used_at, id) < ($3, $4) ORDER BY last_used_at DESC, id DESC LIMIT $5",
+            {user, clock_(), key.lastUsedAt, key.id, limit}, [&](const Row& row) {
                 sessions.push_back(
                     {row.id<SessionId>(0), row.text(1), row.text(2), row.integer(3), row.integer(4), row.integer(5)});
             });
@@ -446,6 +449,12 @@ ApiTokenId Accounts::createApiToken(UserId user, std::string_view name, const Sh
     ApiTokenId id{};
     database_.write([&](Session& session) {
         (void)lockOwner(session, user);
+        std::int64_t count = 0;
+        session.query("SELECT COUNT(*) FROM api_tokens WHERE user_id = $1", {user},
+                      [&](const Row& row) { count = row.integer(0); });
+        if (count >= maxApiTokens)
+            throw Error(ErrorCode::conflict, "You have " + std::to_string(count) +
+                                                 " API tokens, which is the most. Revoke those that you do not need.");
         session.query(
             "INSERT INTO api_tokens (user_id, name, token_hash, read_only, created_at, expires_at) VALUES ($1, $2, $3, "
             "$4, $5, $6) RETURNING id",

@@ -81,14 +81,21 @@ class Accounts {
     // Rotation: the previous token stays valid until the new one is used or 60 s pass; presenting an older one, or the
     // previous one later, revokes the session (throws Error unauthorized, as for an unknown token). A retry with the
     // previous token inside its time gives another new token, and the one handed out before stays valid as well until
-    // one of the two is used.
+    // one of the two is used. A token that was replaced as long ago as the new one lasts is unknown again.
     Access rotate(const Sha256Digest& refreshHash, const Sha256Digest& newRefreshHash, std::string_view address,
                   Timestamp expiresAt);
-    [[nodiscard]] std::vector<LoginSession> sessions(UserId user);
+    // By their last use, newest first; those after the given one, at most limit.
+    struct SessionKey {
+        Timestamp lastUsedAt;
+        SessionId id;
+    };
+    [[nodiscard]] std::vector<LoginSession> sessions(UserId user, std::optional<SessionKey> after = std::nullopt,
+                                                     int limit = 1000);
     void revokeSession(UserId user, SessionId session);  // throws notFound
     int expireSessions(int limit);                       // deletes ended rows; how many
 
-    // Throws notFound when there is no such user, or it is being deleted.
+    // Throws notFound when there is no such user, or it is being deleted; conflict when it has maxApiTokens.
+    static constexpr int maxApiTokens = 100;
     ApiTokenId createApiToken(UserId user, std::string_view name, const Sha256Digest& tokenHash, bool readOnly,
                               std::optional<Timestamp> expiresAt);
     [[nodiscard]] std::vector<ApiToken> apiTokens(UserId user);

@@ -11,6 +11,7 @@
 #include "database/migrations/0005_reports.h"
 #include "database/migrations/0006_changes.h"
 #include "database/migrations/0007_nodes.h"
+#include "database/migrations/0008_rotated.h"
 
 namespace chunkvault::catalog {
 
@@ -20,7 +21,7 @@ constexpr std::array all = {
     Migration{1, "initial", migration0001}, Migration{2, "cluster", migration0002},
     Migration{3, "stamp", migration0003},   Migration{4, "requests", migration0004},
     Migration{5, "reports", migration0005}, Migration{6, "changes", migration0006},
-    Migration{7, "nodes", migration0007},
+    Migration{7, "nodes", migration0007},   Migration{8, "rotated", migration0008},
 };
 
 struct Placeholder {

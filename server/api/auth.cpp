@@ -2,6 +2,7 @@
 #include "common/wire/utf8.h"
 #include "server/api/account_fields.h"
 #include "server/api/call.h"
+#include "server/api/cursor.h"
 #include "server/api/encode.h"
 #include "server/api/handlers.h"
 #include "server/api/limit_keys.h"
@@ -15,14 +16,15 @@ namespace {
 
 constexpr int fiveMinutesS = 300, hourS = 3600;
 
-Json tokensJson(const Services& services, const catalog::User& user, catalog::SessionId session,
+void sendTokens(const Services& services, Call& call, const catalog::User& user, catalog::SessionId session,
                 const std::string& refresh) {
-    return {{"access_token", services.accessTokens.issue(session)},
-            {"refresh_token", refresh},
-            {"token_type", "bearer"},
-            {"expires_in", services.accessTokens.lifetimeS()},
-            {"user_id", wireId(user.id)},
-            {"must_change_password", user.mustChangePassword}};
+    call.response.setHeader("Cache-Control", "no-store");
+    call.sendJson(200, {{"access_token", services.accessTokens.issue(session)},
+                        {"refresh_token", refresh},
+                        {"token_type", "bearer"},
+                        {"expires_in", services.accessTokens.lifetimeS()},
+                        {"user_id", wireId(user.id)},
+                        {"must_change_password", user.mustChangePassword}});
 }
 
 }  // namespace
@@ -76,7 +78,7 @@ void login(Services& services, Call& call) {
     const auto session =
         accounts.openSession(found->user.id, found->user.passwordChangedAt, token.hash, call.request.clientAddress,
                              wire::validUtf8(call.request.header("User-Agent").value_or(""), 256), expires);
-    call.sendJson(200, tokensJson(services, found->user, session, token.text));
+    sendTokens(services, call, found->user, session, token.text);
 }
 
 void refresh(Services& services, Call& call) {
@@ -87,7 +89,7 @@ void refresh(Services& services, Call& call) {
     const RandomToken next = newRefreshToken();
     const auto access = services.catalog.accounts.rotate(tokenHash(presented), next.hash, call.request.clientAddress,
                                                          services.clock() + services.settings.sessionDays * dayUs);
-    call.sendJson(200, tokensJson(services, access.user, *access.session, next.text));
+    sendTokens(services, call, access.user, *access.session, next.text);
 }
 
 void logout(Services& services, Call& call) {
@@ -114,10 +116,26 @@ void changePassword(Services& services, Call& call) {
 }
 
 void listSessions(Services& services, Call& call) {
+    const int limit = limitOf(call, 100, 1000);
+    call.takeRoomForItems(limit);
+    std::optional<catalog::Accounts::SessionKey> after;
+    if (const auto text = call.request.queryValue("cursor")) {
+        const catalog::PageKey key = decodeCursor(*text).key;
+        after = {key.number, static_cast<catalog::SessionId>(catalog::valueOf(key.id))};
+    }
+    const auto sessions = services.catalog.accounts.sessions(call.owner(), after, limit);
     Json items = Json::array();
-    for (const catalog::LoginSession& session : services.catalog.accounts.sessions(call.owner()))
+    for (const catalog::LoginSession& session : sessions)
         items.push_back(toJson(session, call.access->session == session.id));
-    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", nullptr}});
+    Json next = nullptr;
+    if (static_cast<int>(sessions.size()) == limit) {
+        const catalog::LoginSession& last = sessions.back();
+        next = encodeCursor(
+            {catalog::SortBy::modifiedAt,
+             true,
+             {catalog::Kind::file, "", last.lastUsedAt, static_cast<catalog::FileId>(catalog::valueOf(last.id))}});
+    }
+    call.sendJson(200, {{"items", std::move(items)}, {"next_cursor", std::move(next)}});
 }
 
 void revokeSession(Services& services, Call& call) {
@@ -144,6 +162,7 @@ void createApiToken(Services& services, Call& call) {
     const RandomToken token = newApiToken();
     const std::optional<Timestamp> expires = days ? std::optional(services.clock() + *days * dayUs) : std::nullopt;
     const auto id = services.catalog.accounts.createApiToken(call.owner(), name, token.hash, readOnly, expires);
+    call.response.setHeader("Cache-Control", "no-store");
     call.sendJson(201, {{"token_id", wireId(id)},
                         {"name", name},
                         {"token", token.text},

@@ -117,6 +117,46 @@ TEST_P(SessionsTest, RotationKeepsASessionAliveAndNotesItsAddress) {
     EXPECT_TRUE(accounts.resolveSession(id));
 }
 
+TEST_P(SessionsTest, TokensThatWereReplacedAreKnownAsLongAsALoginLasts) {
+    const SessionId id = open("t0");
+    for (int day = 0; day < 40; ++day) {
+        time.advance(dayUs);
+        rotate("t" + std::to_string(day), "t" + std::to_string(day + 1));
+        EXPECT_LE(rows("rotated_tokens"), 30);
+    }
+    EXPECT_EQ(errorOf([&] { rotate("t5", "x"); }), ErrorCode::unauthorized);
+    EXPECT_TRUE(accounts.resolveSession(id)) << "nobody knows it any more";
+    EXPECT_EQ(errorOf([&] { rotate("t15", "x"); }), ErrorCode::unauthorized);
+    EXPECT_FALSE(accounts.resolveSession(id)) << "somebody has a copy of it";
+}
+
+TEST_P(SessionsTest, AreListedInPages) {
+    std::vector<SessionId> opened;
+    for (int number = 0; number < 5; ++number) {
+        opened.push_back(open("t" + std::to_string(number)));
+        if (number % 2 == 0) time.advance(secondUs);
+    }
+    std::vector<SessionId> listed;
+    std::optional<Accounts::SessionKey> after;
+    for (;;) {
+        const auto page = accounts.sessions(user, after, 2);
+        for (const LoginSession& session : page) listed.push_back(session.id);
+        if (page.size() < 2) break;
+        after = {page.back().lastUsedAt, page.back().id};
+    }
+    EXPECT_THAT(listed, testing::UnorderedElementsAreArray(opened));
+    EXPECT_EQ(listed.back(), opened.front()) << "the newest come first";
+}
+
+TEST_P(SessionsTest, AnAccountHasAHundredApiTokens) {
+    for (int number = 0; number < Accounts::maxApiTokens; ++number)
+        (void)accounts.createApiToken(user, "", ChunkId::of(std::to_string(number)), true, std::nullopt);
+    EXPECT_EQ(errorOf([&] { (void)accounts.createApiToken(user, "", ChunkId::of("more"), true, std::nullopt); }),
+              ErrorCode::conflict);
+    accounts.revokeApiToken(user, accounts.apiTokens(user).front().id);
+    (void)accounts.createApiToken(user, "", ChunkId::of("more"), true, std::nullopt);
+}
+
 TEST_P(SessionsTest, RotationsOfOneTokenAtOnceAllSucceed) {
     const SessionId id = open("t0");
     const auto result = inParallel(8, [&](int i) { rotate("t0", "next" + std::to_string(i)); });
