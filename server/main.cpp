@@ -140,6 +140,9 @@ int run(const process::Config& config) {
     if (!cluster) {
         folder.emplace(settings.dataDir);
         settings.catalog.database.sqliteFile = folder->database();
+        if (!folder->isPrivate())
+            log.write(Level::warning, "data_folder_open_to_others",
+                      {{"folder", settings.dataDir}, {"what", "Other users may enter it: chmod 700 keeps them out."}});
     }
     catalog::Catalog catalog(settings.catalog, clock);
     const Keys keys(settings.secretKey.empty() ? folder->secretKey() : settings.secretKey);
@@ -314,7 +317,13 @@ int run(const process::Config& config) {
     });
     const std::string scheme = settings.http.tlsCert.empty() ? "http://" : "https://";
     const std::string url = scheme + settings.http.host + ':' + std::to_string(server.port());
-    if (settings.api.publicUrl.empty()) settings.api.publicUrl = url;
+    if (settings.api.publicUrl.empty()) {
+        settings.api.publicUrl = url;
+        if (settings.isEveryAddress())
+            log.write(Level::warning, "public_url_missing",
+                      {{"what", "Links begin with " + url +
+                                    ", which nobody can open. Set PUBLIC_URL to the address that people use."}});
+    }
     metrics.gauge("chunkvault_active_connections", "Open connections",
                   [&] { return static_cast<double>(server.connections()); });
     metrics.gauge("chunkvault_chunk_buffer_bytes", "Chunk memory in use",

@@ -62,8 +62,10 @@ std::optional<std::string> readKey(const std::filesystem::path& file) {
 }  // namespace
 
 DataFolder::DataFolder(const std::string& path) : path_(path) {
+    const bool fresh = !std::filesystem::is_directory(path_);
     makeFolders(std::filesystem::absolute(path_).lexically_normal());
-    std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+    // One that was there may be somebody else's, or everybody's.
+    if (fresh) std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
     lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0)
         throw Error(ErrorCode::unavailable,
@@ -71,6 +73,11 @@ DataFolder::DataFolder(const std::string& path) : path_(path) {
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
         throw Error(ErrorCode::conflict, "Another chunkvault-server uses the data folder " + path +
                                              ". Stop it first, or set DATA_DIR to another folder.");
+}
+
+bool DataFolder::isPrivate() const {
+    using enum std::filesystem::perms;
+    return (std::filesystem::status(path_).permissions() & (group_all | others_all)) == none;
 }
 
 DataFolder::~DataFolder() { ::close(lock_); }

@@ -1,4 +1,4 @@
-// The data folder of an embedded server: private to its owner, and to one process at a time.
+// The data folder of an embedded server: of one process at a time, and private when it was made by it.
 #pragma once
 
 #include <filesystem>
@@ -14,6 +14,9 @@ class DataFolder {
     ~DataFolder();
     DataFolder(const DataFolder&) = delete;
     DataFolder& operator=(const DataFolder&) = delete;
+
+    // Whether nobody else may look or write into it, as when it was made here.
+    [[nodiscard]] bool isPrivate() const;
 
     [[nodiscard]] std::string database() const { return (path_ / "catalog.sqlite").string(); }
 

@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 constexpr process::Setting known[] = {
     {"HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all"},
     {"PORT", "8000", "Port to listen on"},
-    {"PUBLIC_URL", "", "Address that share links are built from; http://HOST:PORT when empty"},
+    {"PUBLIC_URL", "",
+     "Address that share links are built from; http://HOST:PORT when empty; needed when HOST is 0.0.0.0"},
     {"DATA_DIR", "./data", "Where a server of its own keeps everything; not used in a cluster"},
     {"STORAGE_PATHS", "", "Comma-separated folders, best on different disks; three below DATA_DIR when empty"},
     {"DATABASE_URL", "", "PostgreSQL, for a cluster: postgresql://user:password@host/name?sslmode=...", true},
@@ -186,6 +187,8 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
     logLevel = config.oneOf("LOG_LEVEL", {"debug", "info", "warning", "error"});
     logRequests = config.boolean("LOG_REQUESTS");
 }
+
+bool Settings::isEveryAddress() const { return http.host == "0.0.0.0" || http.host == "::" || http.host == "[::]"; }
 
 void Settings::readCluster(const process::Config& config) {
     catalog.database.postgresUrl = config.text("DATABASE_URL");

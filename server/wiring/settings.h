@@ -38,6 +38,8 @@ struct Settings {
 
     // Whether this is a server of a cluster; what follows is empty else.
     [[nodiscard]] bool isCluster() const { return !catalog.database.postgresUrl.empty(); }
+    // Whether HOST stands for all addresses of this machine, and so is none to connect to.
+    [[nodiscard]] bool isEveryAddress() const;
     worker::RedisAddress redis;
     std::string clusterSecret;
 
