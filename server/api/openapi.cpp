@@ -21,7 +21,38 @@ std::string lowerMethod(http::Method method) {
     return name;
 }
 
+// Answers that are no problem, beside the one in the table of routes: of the same content, or of none when 304.
+struct Besides {
+    http::Method method;
+    std::string_view pattern;
+    int status;
+    const char* what;
+};
+constexpr const char* part = "The bytes that Range asks for";
+constexpr const char* unchanged = "If-None-Match names what is there";
+constexpr Besides otherAnswers[] = {
+    {http::Method::get, "/health", 503, "Files cannot be written, or the database does not answer"},
+    {http::Method::get, "/health/ready", 503, "Requests cannot be served; why"},
+    {http::Method::post, "/folders", 200, "The folder is there already"},
+    {http::Method::post, "/uploads", 200, "The upload that was begun with this key"},
+    {http::Method::get, "/files", 304, unchanged},
+    {http::Method::get, "/files/{id}/download", 206, part},
+    {http::Method::get, "/files/{id}/download", 304, unchanged},
+    {http::Method::get, "/files/{id}/versions/{version}/download", 206, part},
+    {http::Method::get, "/files/{id}/versions/{version}/download", 304, unchanged},
+    {http::Method::get, "/share/{token}", 206, part},
+    {http::Method::get, "/share/{token}", 304, unchanged},
+    {http::Method::get, "/share/{token}/files/{id}/download", 206, part},
+    {http::Method::get, "/share/{token}/files/{id}/download", 304, unchanged},
+    {http::Method::get, "/share/{token}/preview", 206, part},
+    {http::Method::get, "/share/{token}/preview", 304, unchanged},
+    {http::Method::get, "/share/{token}/files/{id}/preview", 206, part},
+    {http::Method::get, "/share/{token}/files/{id}/preview", 304, unchanged},
+    {http::Method::get, "/assets/{name}", 304, unchanged},
+};
+
 Json schemaContent(std::string_view name) {
+    if (name == "file") return {{"*/*", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     if (name == "binary")
         return {{"application/octet-stream", {{"schema", {{"type", "string"}, {"format", "binary"}}}}}};
     if (name == "tus")
@@ -60,11 +91,17 @@ Json operation(const ApiRoute& route, const Json& queryOf) {
         json["requestBody"] = {{"required", route.request != "tus"}, {"content", schemaContent(route.request)}};
     Json success = {{"description", route.summary}};
     if (!route.answer.empty()) success["content"] = schemaContent(route.answer);
-    json["responses"] = {
-        {std::to_string(route.status), std::move(success)},
-        {"default",
-         {{"description", "What is wrong, and what to change (RFC 9457)"},
-          {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}};
+    Json& responses = json["responses"];
+    responses[std::to_string(route.status)] = success;
+    for (const Besides& besides : otherAnswers)
+        if (besides.method == route.method && besides.pattern == pattern) {
+            Json& answer = responses[std::to_string(besides.status)];
+            answer["description"] = besides.what;
+            if (besides.status != 304) answer["content"] = success["content"];
+        }
+    responses["default"] = {
+        {"description", "What is wrong, and what to change (RFC 9457)"},
+        {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
     json["security"] = route.guard == Guard::open ? Json::array() : Json::array({{{"bearer", Json::array()}}});
     return json;
 }

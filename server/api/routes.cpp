@@ -76,11 +76,11 @@ constexpr ApiRoute table[] = {
     {Method::del,   "/files/{id}",          user, trashFile,    "Put into the trash",                         "", 204, ""},
     {Method::post,  "/files/{id}/copy",     user, copyFile,     "Copy; no bytes move",                        "Copy", 201, "Entry"},
     {Method::post,  "/files/{id}/restore",  user, restoreFile,  "Take out of the trash",                      "Restore", 200, "Entry"},
-    {Method::get,   "/files/{id}/download", user, downloadFile, "The bytes of the current version",           "", 200, "binary", 0, true},
+    {Method::get,   "/files/{id}/download", user, downloadFile, "The bytes of the current version",           "", 200, "file", 0, true},
     {Method::get,   "/files/{id}/zip",      user, zipFolder,    "A folder with all below as one ZIP",         "", 200, "zip", 0, true},
     {Method::get,   "/files/{id}/versions", user, listVersions, "Versions, newest first",                     "", 200, "VersionList"},
     {Method::del,   "/files/{id}/versions/{version}",          user, deleteVersion,   "Delete an old version",         "", 204, ""},
-    {Method::get,   "/files/{id}/versions/{version}/download", user, downloadVersion, "The bytes of a version",        "", 200, "binary", 0, true},
+    {Method::get,   "/files/{id}/versions/{version}/download", user, downloadVersion, "The bytes of a version",        "", 200, "file", 0, true},
     {Method::post,  "/files/{id}/versions/{version}/restore",  user, restoreVersion,  "Make an old version the newest", "", 200, "Entry"},
     {Method::post,  "/folders",             user, makeFolder,   "Make a folder and the ones on the way",      "NewFolder", 201, "Entry", 128 << 10},
     {Method::get,   "/trash",               user, listTrash,    "The trash, newest first",                    "", 200, "EntryList"},
@@ -128,15 +128,15 @@ constexpr ApiRoute table[] = {
     {Method::post,    "/request/{token}/files",  open, createRequestedUpload, "Begin an upload by tus; Location is its own address", "tus", 201, "", anySize, true},
 
     // Share links: the guest's side
-    {Method::get,  "/share/{token}",        open, openShare,        "The shared bytes",                   "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}",        open, openShare,        "The shared bytes",                   "", 200, "file", 0, true},
     {Method::get,  "/share/{token}/info",   open, describeShare,    "What the link leads to",             "", 200, "SharedInfo"},
     {Method::post, "/share/{token}/unlock", open, unlockShare,      "Give the password; sets a cookie",   "Unlock", 204, "", ofStrangers},
     {Method::get,  "/share/{token}/files",  open, listSharedFolder, "List a shared folder",               "", 200, "SharedList"},
-    {Method::get,  "/share/{token}/files/{id}/download", open, downloadShared, "Bytes of a file in a shared folder", "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}/files/{id}/download", open, downloadShared, "Bytes of a file in a shared folder", "", 200, "file", 0, true},
 
     {Method::get,  "/share/{token}/zip",    open, zipShared,        "A shared folder as one ZIP",         "", 200, "zip", 0, true},
-    {Method::get,  "/share/{token}/preview", open, previewShare,    "The shared file to be shown; only kinds that cannot run, and not of links with a limit", "", 200, "binary", 0, true},
-    {Method::get,  "/share/{token}/files/{id}/preview", open, previewShared, "The same of a file in a shared folder", "", 200, "binary", 0, true},
+    {Method::get,  "/share/{token}/preview", open, previewShare,    "The shared file to be shown; only kinds that cannot run, and not of links with a limit", "", 200, "file", 0, true},
+    {Method::get,  "/share/{token}/files/{id}/preview", open, previewShared, "The same of a file in a shared folder", "", 200, "file", 0, true},
     {Method::get,  "/share/{token}/view",   open, viewShare,        "A frame that shows the preview of an image, sound or film", "", 200, "html"},
     {Method::get,  "/share/{token}/files/{id}/view", open, viewShared, "The same of a file in a shared folder", "", 200, "html"},
     {Method::get,  "/share/{token}/qr",     open, shareQrCode,      "The link as a QR code",              "", 200, "svg"},
@@ -144,7 +144,7 @@ constexpr ApiRoute table[] = {
     // For browsers
     {Method::get,  "/s/{token}",     open, sharePage, "The page of a share link",                "", 200, "html"},
     {Method::get,  "/r/{token}",     open, requestPage, "The page of an upload request",        "", 200, "html"},
-    {Method::get,  "/assets/{name}", open, webAsset,  "A script, style or picture of the pages", "", 200, "text"},
+    {Method::get,  "/assets/{name}", open, webAsset,  "A script, style or picture of the pages", "", 200, "file"},
 };
 // clang-format on
 

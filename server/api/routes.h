@@ -28,7 +28,7 @@ struct ApiRoute {
     Guard guard;
     void (*handler)(Services&, Call&);
     std::string_view summary;
-    // Names in openapi_schemas.json; "" for no JSON body, "binary" for bytes.
+    // Names in openapi_schemas.json; "" for no JSON body, "binary" for bytes, "file" for bytes of any type.
     std::string_view request;
     int status;  // of success
     std::string_view answer;
