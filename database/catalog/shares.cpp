@@ -47,15 +47,6 @@ Share shareOf(const Row& row) {
     return share;
 }
 
-void countOpen(Session& session, Share& share) {
-    if (share.kind != ShareKind::upload) return;
-    session.query("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM uploads WHERE request_id = $1 AND state = 'open'",
-                  {share.id}, [&](const Row& row) {
-                      share.openFiles = row.integer(0);
-                      share.openBytes = row.integer(1);
-                  });
-}
-
 Share requireShare(Session& session, UserId owner, ShareId share, ShareKind kind) {
     static const std::string select =
         "SELECT " + std::string(shareColumns) +
@@ -116,6 +107,15 @@ Share requireOpenRequest(Session& session, ShareId request, Timestamp now) {
     if (!found) refuseUnknown();
     Shares::checkTime(*found, now);
     return std::move(*found);
+}
+
+void countOpen(Session& session, Share& share) {
+    if (share.kind != ShareKind::upload) return;
+    session.query("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM uploads WHERE request_id = $1 AND state = 'open'",
+                  {share.id}, [&](const Row& row) {
+                      share.openFiles = row.integer(0);
+                      share.openBytes = row.integer(1);
+                  });
 }
 
 void countArrival(Session& session, ShareId request, std::int64_t bytes, Timestamp now) {

@@ -86,14 +86,10 @@ void requireFewOpen(Session& session, UserId owner, int maxOpen) {
 // An upload of a guest holds its owner's quota, so it must begin soon.
 constexpr Timestamp firstByteUs = hourUs;
 
-void requireRoomInRequest(Session& session, const Share& request, std::int64_t size, int maxOpen) {
-    std::int64_t files = request.arrivedFiles, bytes = request.arrivedBytes, open = 0;
-    session.query("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM uploads WHERE request_id = $1 AND state = 'open'",
-                  {request.id}, [&](const Row& row) {
-                      open = row.integer(0);
-                      files += open;
-                      bytes += row.integer(1);
-                  });
+void requireRoomInRequest(Session& session, Share request, std::int64_t size, int maxOpen) {
+    countOpen(session, request);
+    const std::int64_t files = request.arrivedFiles + request.openFiles;
+    const std::int64_t bytes = request.arrivedBytes + request.openBytes;
     const RequestLimits& limits = request.limits;
     if (limits.maxFiles && files >= *limits.maxFiles)
         throw Error(ErrorCode::gone, "This link has taken as many files as it may. Ask its owner for a new one.");
@@ -104,7 +100,7 @@ void requireRoomInRequest(Session& session, const Share& request, std::int64_t s
         throw Error(ErrorCode::payloadTooLarge,
                     "This link takes " + std::to_string(std::max<std::int64_t>(*limits.maxBytes - bytes, 0)) +
                         " bytes more, and this file has " + std::to_string(size) + '.');
-    if (open >= maxOpen)
+    if (request.openFiles >= maxOpen)
         throw Error(ErrorCode::tooManyRequests, "Too many files are on their way by this link. Try again later.")
             .retryAfter(60);
 }

@@ -1,6 +1,7 @@
 #include "server/api/guard.h"
 
 #include "common/error/error.h"
+#include "common/http/ascii.h"
 
 namespace chunkvault::server {
 
@@ -11,7 +12,7 @@ std::string_view bearerToken(const http::Request& request) {
     const std::string_view header = request.header("Authorization").value_or("");
     constexpr std::size_t schemeLength = 7;
     const bool bearer =
-        header.size() > schemeLength && (header.starts_with("Bearer ") || header.starts_with("bearer "));
+        header.size() > schemeLength && http::equalsIgnoringCase(header.substr(0, schemeLength), "Bearer ");
     if (!bearer)
         throw Error(ErrorCode::unauthorized, "Sign in first: send the access token as Authorization: Bearer <token>.");
     return header.substr(schemeLength);

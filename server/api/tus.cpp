@@ -305,7 +305,11 @@ void createTusUpload(Services& services, Call& call, const TusTarget& target) {
     if (bringsBytes(call) || upload.size == 0) {
         try {
             offset = receive(services, call, upload, 0);
-        } catch (const Error&) {
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::payloadTooLarge) {
+                services.catalog.uploads.end(upload.id);
+                throw;
+            }
             // The upload is there, and its client goes on where it stands, or learns then why it cannot.
             offset = services.catalog.uploads.get(upload.id).received.value_or(0);
             if (upload.size == 0) throw;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include "common/error/error.h"
 #include "common/http/multipart.h"
@@ -116,12 +117,15 @@ void uploadForm(Services& services, Call& call) {
     http::MultipartReader parts(*call.request.body, call.request.header("Content-Type").value_or(""));
     FormFile content(services, call.owner());
     call.request.body->hurryWhile([&] { return content.holdsWhatIsWanted(); });
+    std::set<std::string> seen;
     std::optional<FileName> name;
     catalog::FileId folder = call.user().root;
     Timestamp modifiedAt = services.clock();
     catalog::OnConflict policy = catalog::OnConflict::version;
     while (parts.next()) {
         const std::string field = parts.name();
+        if (field != "file" && !seen.insert(field).second)
+            throw Error(ErrorCode::invalidValue, "The form has \"" + field + "\" twice. Send it once.");
         if (field == "file") {
             if (name)
                 throw Error(ErrorCode::invalidValue,
@@ -140,10 +144,7 @@ void uploadForm(Services& services, Call& call) {
                             "\"modified_at\" must be a time such as 2026-01-31T12:00:00Z (RFC 3339).");
             modifiedAt = *time;
         } else if (field == "on_conflict") {
-            const std::string text = fieldText(parts, field);
-            if (text != "version" && text != "keep_both" && text != "fail")
-                throw Error(ErrorCode::invalidValue, "\"on_conflict\" must be one of: version, keep_both, fail.");
-            policy = parseOnConflict(text);
+            policy = parseOnConflict(fieldText(parts, field));
         } else {
             throw Error(ErrorCode::invalidValue,
                         "The form's fields are file, folder_id, modified_at and on_conflict; it has another one. Leave "

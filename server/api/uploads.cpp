@@ -41,6 +41,7 @@ void createUpload(Services& services, Call& call) {
     bool created = false;
     const auto upload =
         services.catalog.uploads.create(call.owner(), {key, folder, name, size, modifiedAt, conflict}, &created);
+    call.response.setHeader("Cache-Control", "no-store");
     call.sendJson(created ? 201 : 200,
                   {{"upload_id", wireId(upload.id)},
                    {"upload_token", uploadToken(services.keys, upload.id, upload.ownerPasswordChangedAt)},
@@ -83,7 +84,8 @@ void putChunk(Services& services, Call& call) {
     const ChunkId announced = contentDigest(call.request);
     const auto length = call.request.body->length();
     if (!length) throw Error(ErrorCode::lengthRequired, "Send the chunk with a Content-Length.");
-    if (*length == 0 || *length > static_cast<std::uint64_t>(call.upload->chunkSize))
+    if (*length == 0) throw Error(ErrorCode::invalidValue, "A chunk has at least one byte. An empty file has none.");
+    if (*length > static_cast<std::uint64_t>(call.upload->chunkSize))
         throw Error(ErrorCode::payloadTooLarge,
                     "A chunk of this upload has at most " + std::to_string(call.upload->chunkSize) + " bytes.");
     const auto size = static_cast<std::size_t>(*length);

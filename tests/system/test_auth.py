@@ -288,6 +288,32 @@ def part(data):
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_of_a_login_is_read_without_regard_to_case(world, scheme):
+    world.owner.get("/me", token="", headers={"Authorization": f"{scheme} {world.owner.token}"})
+
+
+def test_answers_with_tokens_are_kept_by_nobody(shared_vault, world):
+    login = {"username": world.username, "password": PASSWORD}
+    answers = [world.owner.post("/auth/login", login), world.owner.post("/auth/tokens", {"name": "laptop"}),
+               world.owner.post("/auth/refresh", {"refresh_token": world.owner.refresh_token}),
+               world.owner.post("/uploads", {"key": "k", "name": "a", "size": 1})]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * 4
+
+
+def test_sessions_are_listed_in_pages(shared_vault, world):
+    for _ in range(4):
+        shared_vault.client().login(world.username, PASSWORD)
+    listed, cursor = [], None
+    while cursor is not None or not listed:
+        page = world.owner.get("/auth/sessions",
+                               params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        assert len(page["items"]) <= 2
+        listed += [session["session_id"] for session in page["items"]]
+        cursor = page["next_cursor"]
+    assert len(set(listed)) == len(listed) == 5
+
+
 def test_forged_access_tokens_are_refused(shared_vault, world):
     header, claims, signature = world.owner.token.split(".")
     decoded = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))

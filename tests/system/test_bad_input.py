@@ -155,7 +155,7 @@ def test_links_that_are_none(world, operation):
         refused(answer, bad)
 
 
-LISTS = ["/files", "/trash", "/shares", "/requests", "/admin/users"]
+LISTS = ["/files", "/trash", "/auth/sessions", "/shares", "/requests", "/admin/users"]
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -262,6 +262,14 @@ def test_digests_that_are_wrong(shared_vault, digest):
     answer = world.owner.call("PUT", f"/uploads/{world.upload().id}/chunks/0", data=b"content",
                               headers={"Content-Digest": digest})
     refused(answer, digest)
+
+
+def test_a_field_of_a_form_that_is_there_twice(shared_vault):
+    owner = World(shared_vault).owner
+    fields = [("on_conflict", (None, "fail")), ("on_conflict", (None, "version")), ("file", ("a", b"x"))]
+    answer = owner.call("POST", "/files/upload", files=fields)
+    assert answer.status_code == 422 and "on_conflict" in problem(answer)["detail"]
+    assert owner.list() == []
 
 
 @pytest.mark.parametrize("data", [b"", b"short", b"longer than the file"])

@@ -8,7 +8,7 @@ import pytest
 from client import problem, root_of, sha256, split
 from cluster import Cluster, open_folder
 from operations import World
-from tus import BYTES, TUS, Tus, metadata
+from tus import BYTES, TUS, Tus, creation, metadata
 
 pytestmark = pytest.mark.uploads
 
@@ -219,6 +219,14 @@ def test_more_bytes_than_announced_are_not_taken(owner):
     assert upload.offset() < 10 and owner.list() == []
     upload.patch(upload.offset(), iter([b"y" * 4, b"y" * (6 - upload.offset())]))
     assert owner.list()[0]["size"] == 10
+
+
+@pytest.mark.parametrize("data", [b"too much", iter([b"too ", b"much"])], ids=["counted", "in chunks"])
+def test_a_creation_with_more_bytes_than_it_announces_leaves_nothing(owner, data):
+    headers = {**creation("a", 5), "Content-Type": "application/offset+octet-stream"}
+    problem(owner.call("POST", "/tus", data=data, headers=headers, expect=413))
+    assert owner.get("/uploads").json()["items"] == [] and owner.list() == []
+    assert owner.get("/me").json()["reserved"] == 0
 
 
 def test_an_upload_that_is_given_up_is_gone_with_what_it_reserved(vault, owner, random_bytes):
