@@ -255,7 +255,19 @@ def test_a_file_beyond_4_gib_in_constant_memory(make_vault, tmp_path):
     owner.post(f"/uploads/{upload.id}/commit", {"root": root_of([chunk] * count)})
     owner.upload_multipart("zzz after", b"after", folder_id=top)
 
+    size, path = count * chunk_size, f"/files/{upload.file_id}/download"
+    last_byte = owner.get(path, expect=206, headers={"Range": f"bytes={size - 1}-"})
+    assert (last_byte.headers["Content-Range"], last_byte.content) == (f"bytes {size - 1}-{size - 1}/{size}", b"\0")
+    across = owner.get(path, expect=206, headers={"Range": f"bytes={4 * GIB - 3}-{4 * GIB + 2}"})
+    assert across.headers["Content-Range"] == f"bytes {4 * GIB - 3}-{4 * GIB + 2}/{size}"
+    assert across.content == bytes(6)
+    beyond = owner.get(path, expect=416, headers={"Range": f"bytes={size}-"})
+    assert beyond.headers["Content-Range"] == f"bytes */{size}"
+
     before = vault.memory_peak_bytes()
+    with owner.get(path, stream=True) as answer:
+        assert answer.headers["Content-Length"] == str(size)
+        assert sum(len(piece) for piece in answer.iter_content(MIB)) == size
     answer = owner.get(f"/files/{top}/zip", stream=True)
     write_sparse(tmp_path / "large.zip", answer.iter_content(MIB))
     if os.environ.get("CHUNKVAULT_PRESET") not in ("asan", "tsan"):  # whose own memory grows
