@@ -409,7 +409,7 @@ void Sweeps::addUnknown(const std::vector<KeptChunk>& kept, const LiveStore& liv
     }
 }
 
-// True when the file is one of the copies that are known, or has become one.
+// True when the file is to stay: one of the copies that are known, or of a chunk that is short of them.
 bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
                    const catalog::ChunkAudit& chunk) {
     const auto has = [&](const std::vector<catalog::StoreRow>& rows) {
@@ -418,7 +418,8 @@ bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, 
     if (has(chunk.good) || has(chunk.bad)) return true;
     if (!lacksCopies(countCopies(chunk.good, stores), static_cast<std::size_t>(settings_.replicationFactor)))
         return false;
-    if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return false;
+    // One that is bad stays as well: it may be the last, and may merely not be readable now.
+    if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return true;
     if (kept.generation == chunk.generation) {
         catalog_.chunks.replicaGood(chunk.row, live.row, chunk.generation);
     } else {
