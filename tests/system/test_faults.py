@@ -176,6 +176,41 @@ def test_a_deleted_copy_is_found_by_the_scrub_and_made_again(small_chunks, rando
 
 
 # --- stores that vanish -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("reason", ["EACCES", "EIO"])
+def test_copies_that_cannot_be_read_for_a_while_stay_where_they_are_and_are_good_again(make_vault, disk, random_bytes,
+                                                                                        reason):
+    disk.on()
+    paths = [disk.mount / name for name in ("a", "b", "c")]
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s", GC_GRACE="0s", SWEEP_INTERVAL="1s",
+                       STORAGE_PATHS=",".join(map(str, paths))).start()
+    data = random_bytes(3 * CHUNK_SIZE)
+    alice, admin = vault.user(), vault.admin()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+
+    def kept():
+        return sorted(file.relative_to(disk.mount) for path in paths for file in path.glob("chunks/*/*"))
+
+    def storage():
+        return admin.get("/admin/storage").json()
+
+    files = wait_for(lambda: len(found := kept()) == 9 and found, "every chunk has its three copies")
+    disk.fail_reads(reason)
+    problem(alice.download(file_id, expect=503))
+    vault.sql("UPDATE replicas SET verified_at = 1")
+    wait_for(lambda: storage()["missing"] == 3, "the vault knows that it cannot read them")
+    for sweep in ("scrub", "under_replicated", "surplus", "orphans", "store_trash", "contents"):
+        admin.post(f"/admin/sweeps/{sweep}")
+    problem(alice.download(file_id, expect=503))
+    assert kept() == files
+
+    disk.read_again()
+    assert alice.content(file_id) == data
+    wait_for(lambda: storage()["under_replicated"] == 0, "all copies count again")
+    assert kept() == files
+    assert alice.content(file_id) == data
+    vault.stop()
+
+
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["while it runs", "while it is stopped"])
