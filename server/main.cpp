@@ -21,6 +21,7 @@
 #include "common/http/server.h"
 #include "common/process/config.h"
 #include "common/process/instance_name.h"
+#include "common/process/end_deadline.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
 #include "common/process/request_log.h"
@@ -58,6 +59,7 @@ using process::Level;
 using process::versionText;
 
 constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
+constexpr std::chrono::milliseconds endPatience = 5s;  // once no request is running any more
 constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
 void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
@@ -123,6 +125,7 @@ int run(const process::Config& config) {
     process::Log log(stderr, process::levelOf(settings.logLevel));
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
+    process::EndDeadline end(log);
     std::stop_source ending;
 
     std::optional<DataFolder> folder;  // of a server of its own
@@ -359,11 +362,13 @@ int administer(const process::Config& config, const std::string& verb, const std
         folder.emplace(settings.dataDir);
         settings.catalog.database.sqliteFile = folder->database();
     }
+    end.arm(settings.http.stopTimeout + endPatience);
     catalog::Catalog catalog(settings.catalog, systemNow);
     catalog.database.open();
     if (verb == "reset-password") {
         const auto found = catalog.accounts.findForLogin(name);
         if (!found) throw Error(ErrorCode::notFound, "There is no user \"" + name + "\".");
+    end.arm(endPatience);
         Passwords passwords(settings.passwords);
         const std::string password = toBase64Url(randomBytes(12));
         catalog.accounts.resetPassword(found->user.id, passwords.hash(password), true);
