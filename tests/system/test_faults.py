@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -232,6 +233,7 @@ def test_a_store_without_its_marker_is_left_alone(small_chunks, random_bytes, ru
     assert sorted(store(vault, 1).rglob("*")) == before
     degraded = wait_for(lambda: (found := health(vault))["status"] == "degraded" and found, "health says degraded")
     assert degraded["storage_nodes"]["local-1"] != "ok"
+    assert str(store(vault, 1)) in admin_storage(vault)["local-1"]["problem"]
     assert [degraded["storage_nodes"][node] for node in ("local-2", "local-3")] == ["ok", "ok"]
     assert (alice.content(file_id), alice.content(other_id)) == (first, second)
 
@@ -304,6 +306,62 @@ def test_a_disk_that_hangs_does_not_hang_the_others(make_vault, disk, random_byt
     alice.upload_multipart("more", data)
     disk.go_on()
     wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    vault.stop()
+
+
+def test_sweeps_go_on_while_a_disk_hangs(make_vault, disk, random_bytes):
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE)
+    disk.on()
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, [vault.folder / "a", vault.folder / "b", disk.mount / "c"]))
+    alice, admin = vault.start().user(), vault.admin()
+    alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))
+    disk.hang()
+    # It asks the disk, which is given up; and none of the others has to wait for it.
+    admin.post("/admin/sweeps/orphans")
+    for sweep in ("uploads", "scrub", "store_trash", "under_replicated"):
+        admin.post(f"/admin/sweeps/{sweep}")
+    disk.go_on()
+    wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    assert admin.post("/admin/sweeps/orphans").json()["examined"] >= 0
+    vault.stop()
+
+
+def test_a_disk_that_comes_back_as_another_device_is_used_again(make_vault, tmp_path, random_bytes):
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, STORAGE_RESERVE=0,
+                           STORAGE_PATHS=f"{tmp_path / 'a'},{tmp_path / 'b'},{disk / 'c'}").start()
+        try:
+            alice = vault.user()
+            file_id = alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))["file_id"]
+            wait_for(lambda: alice.info(file_id)["copies_present"] == 3, "three copies are there")
+            shutil.copytree(disk / "c", tmp_path / "kept")
+            subprocess.run(["umount", "-l", disk], check=True)
+            wait_for(lambda: health(vault)["storage_nodes"]["local-3"] == "unusable", "health tells of the disk")
+            assert not (disk / "c").exists(), "nothing is made where the disk is not mounted"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "chunkvault-test", disk], check=True)
+            shutil.copytree(tmp_path / "kept", disk / "copying")
+            (disk / "copying").rename(disk / "c")
+            wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+            data = random_bytes(CHUNK_SIZE)
+            alice.upload_multipart("more", data)
+            copy = disk / "c" / "chunks" / sha256(data)[:2] / sha256(data)
+            wait_for(copy.exists, "it gets its copies")
+        finally:
+            vault.stop()
+
+
+def test_a_server_ends_though_a_disk_hangs_and_keeps_what_it_has_acknowledged(make_vault, disk, random_bytes):
+    vault, data = make_vault(CHUNK_SIZE=CHUNK_SIZE, STOP_TIMEOUT="1s"), random_bytes(3 * CHUNK_SIZE)
+    disk.on()
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, [vault.folder / "a", vault.folder / "b", disk.mount / "c"]))
+    alice = vault.start().user()
+    disk.hang()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+    vault.stop()
+    assert "cut_off" in vault.log_text()
+    disk.go_on()
+    vault.start()
+    assert alice.content(file_id) == data
     vault.stop()
 
 
