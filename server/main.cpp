@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -20,8 +21,8 @@
 #include "common/error/error.h"
 #include "common/http/server.h"
 #include "common/process/config.h"
-#include "common/process/instance_name.h"
 #include "common/process/end_deadline.h"
+#include "common/process/instance_name.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
 #include "common/process/request_log.h"
@@ -58,8 +59,9 @@ using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
-constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
 constexpr std::chrono::milliseconds endPatience = 5s;  // once no request is running any more
+constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
+constexpr std::string_view lookForMissing = "under_replicated";
 constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
 void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Settings& settings) {
@@ -123,9 +125,9 @@ int run(const process::Config& config) {
     const bool cluster = settings.isCluster();
     process::StopSignal stop;
     process::Log log(stderr, process::levelOf(settings.logLevel));
+    process::EndDeadline end(log);
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
-    process::EndDeadline end(log);
     std::stop_source ending;
 
     std::optional<DataFolder> folder;  // of a server of its own
@@ -228,9 +230,16 @@ int run(const process::Config& config) {
         return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
     });
     worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
-    const auto sweepRan = [&](const worker::SweepRun& done) { worker::observeSweep(metrics, log, done); };
+    std::atomic<bool> chunksAtRisk = false;  // in a cluster the catalog has it
+    const auto sweepRan = [&](const worker::SweepRun& done) {
+        if (done.name == lookForMissing && done.error.empty()) chunksAtRisk = !done.report.note.empty();
+        worker::observeSweep(metrics, log, done);
+    };
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
-    if (!cluster) schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
+    if (!cluster) {
+        worker::observeShortage(metrics, sweeps);
+        schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
+    }
 
     ChunkIntake intake(catalog.uploads, stores, maintenance.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
         queue->post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
@@ -291,6 +300,12 @@ int run(const process::Config& config) {
                 {"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};
         },
         [&] { return source->health(); },
+        [&] {
+            if (!cluster) return chunksAtRisk.load();
+            return std::ranges::any_of(catalog.nodes.sweepRuns(), [](const catalog::SweepRun& sweep) {
+                return sweep.name == lookForMissing && !sweep.note.empty();
+            });
+        },
         [&] { return metrics.text(); },
         [&]() -> std::string {
             if (redisQueue == nullptr) return "not used";
@@ -334,7 +349,10 @@ int run(const process::Config& config) {
                 if (!accountMade) makeFirstAccount(catalog, passwords, settings);
                 accountMade = true;
                 if (cluster) worker::observeNodeTimes(log, nodeTimes.look());
-                if (source->check()) stores.setReplicas(source->replicas());
+                if (source->check()) {
+                    stores.setReplicas(source->replicas());
+                    sweeps.storesChanged();
+                }
             } catch (const Error& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
             }
@@ -344,11 +362,13 @@ int run(const process::Config& config) {
 
     stop.wait();
     log.write(Level::info, "stopping", {});
+    end.arm(settings.http.stopTimeout + endPatience);
     ending.request_stop();
     changeWaiters.stop();
     repairs.stop();
     moves.stop();
     server.stop();
+    end.arm(endPatience);
     watcher.join();
     log.write(Level::info, "stopped", {});
     return 0;
@@ -362,13 +382,11 @@ int administer(const process::Config& config, const std::string& verb, const std
         folder.emplace(settings.dataDir);
         settings.catalog.database.sqliteFile = folder->database();
     }
-    end.arm(settings.http.stopTimeout + endPatience);
     catalog::Catalog catalog(settings.catalog, systemNow);
     catalog.database.open();
     if (verb == "reset-password") {
         const auto found = catalog.accounts.findForLogin(name);
         if (!found) throw Error(ErrorCode::notFound, "There is no user \"" + name + "\".");
-    end.arm(endPatience);
         Passwords passwords(settings.passwords);
         const std::string password = toBase64Url(randomBytes(12));
         catalog.accounts.resetPassword(found->user.id, passwords.hash(password), true);

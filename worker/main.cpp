@@ -184,6 +184,7 @@ int run(const process::Config& config) {
             });
         Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token(),
                       [&] { return catalog::clockFault(catalog::clockAhead(catalog.database, clock), whose); });
+        observeShortage(metrics, sweeps);
         SweepLeases leases(catalog.nodes, name);
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())

@@ -176,7 +176,6 @@ def test_a_deleted_copy_is_found_by_the_scrub_and_made_again(small_chunks, rando
     wait_for(lambda: has_good_copy(vault, 2, data), "the deleted copy is made again")
 
 
-# --- stores that vanish -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("reason", ["EACCES", "EIO"])
 def test_copies_that_cannot_be_read_for_a_while_stay_where_they_are_and_are_good_again(make_vault, disk, random_bytes,
                                                                                         reason):
@@ -212,6 +211,7 @@ def test_copies_that_cannot_be_read_for_a_while_stay_where_they_are_and_are_good
     vault.stop()
 
 
+# --- stores that vanish -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["while it runs", "while it is stopped"])
@@ -449,6 +449,24 @@ def test_a_second_server_on_the_same_data_folder_is_refused(small_chunks, make_v
     assert str(vault.data) in second.log_text() and "Another chunkvault-server" in second.log_text()
     assert alice.content(file_id) == data
     alice.upload_multipart("more", random_bytes(CHUNK_SIZE))
+
+
+def test_health_and_metrics_tell_of_chunks_that_are_lost(small_chunks, random_bytes):
+    vault, data = small_chunks, random_bytes(CHUNK_SIZE)
+    alice, admin = vault.user(), vault.admin()
+    alice.upload_multipart("photo", data)
+    wait_for(lambda: all(has_good_copy(vault, number, data) for number in (1, 2, 3)), "three copies are there")
+    for number in (1, 2, 3):
+        copy_of(vault, number, data).unlink()
+    vault.sql("UPDATE replicas SET verified_at = 1")
+    admin.post("/admin/sweeps/scrub")
+    assert "see /admin/storage/at-risk" in admin.post("/admin/sweeps/under_replicated").json()["note"]
+    assert (health(vault)["status"], health(vault)["chunks"]) == ("degraded", "at_risk")
+    assert metric(vault, "chunkvault_chunks_missing") == metric(vault, "chunkvault_chunks_under_replicated") == 1
+    alice.upload_multipart("again", data)
+    assert admin.post("/admin/sweeps/under_replicated").json()["note"] == ""
+    assert (health(vault)["status"], health(vault)["chunks"]) == ("ok", "ok")
+    assert metric(vault, "chunkvault_chunks_missing") == 0
 
 
 # --- full disks -------------------------------------------------------------------------------------------------------

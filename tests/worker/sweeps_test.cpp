@@ -272,6 +272,9 @@ TEST_P(SweepsTest, LeaveCopiesThatCannotBeReadWhereTheyAreAndCountThemAgainOnceT
     for (const std::size_t store : {0u, 1u, 2u}) hide("hello", store);
     lookAtAll("hello");
     EXPECT_EQ(chunks.totals().missing, 1);
+    EXPECT_NE(sweeps.underReplicated().note.find("1 chunks have no good copy"), std::string::npos);
+    EXPECT_EQ(sweeps.shortage().missing, 1);
+    EXPECT_EQ(sweeps.shortage().underReplicated, 1);
     EXPECT_EQ(filesInTrashes(), 0u);
     for (LiveStore& store : live) store.acceptsNewChunks = false;
     lookAtAll("hello");
@@ -281,6 +284,8 @@ TEST_P(SweepsTest, LeaveCopiesThatCannotBeReadWhereTheyAreAndCountThemAgainOnceT
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
     EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(3));
     EXPECT_EQ(filesInTrashes(), 0u);
+    EXPECT_EQ(sweeps.underReplicated().note, "");
+    EXPECT_EQ(sweeps.shortage().missing, 0);
 }
 
 TEST_P(SweepsTest, LeaveADamagedCopyInItsPlaceUntilAGoodOneWasRead) {

@@ -109,18 +109,24 @@ SweepReport Sweeps::nodes() {
         });
         seenNodes_ = std::move(seen);
     }
-    if (report.changed == 0) return report;
+    if (report.changed > 0) storesChanged();
+    return report;
+}
+
+void Sweeps::storesChanged() {
     surplusAt_.set(0);
     rebalanceAt_.set(0);
     underAgain_ = true;
     repairsWanted_ = true;
-    return report;
 }
 
 SweepReport Sweeps::underReplicated() {
     SweepReport report;
     repairsWanted_ = false;
-    if (underAt_.get() == 0) underAgain_ = false;
+    if (underAt_.get() == 0) {
+        underAgain_ = false;
+        counted_ = {};
+    }
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
@@ -132,6 +138,8 @@ SweepReport Sweeps::underReplicated() {
         for (const catalog::ChunkAudit& chunk : window.chunks) {
             const bool lacks = lacksCopies(countCopies(chunk.good, stores), wanted);
             if (!lacks && chunk.bad.empty()) continue;
+            counted_.underReplicated += lacks;
+            counted_.missing += chunk.good.empty();
             if (lacks && cannotBeHelped(chunk, stores, report)) continue;
             queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
             ++report.changed;
@@ -139,24 +147,36 @@ SweepReport Sweeps::underReplicated() {
         if (window.examined == 0) {
             underAt_.set(0);
             report.more = underAgain_;
-            return report;
+            break;
         }
         after = window.last;
-        if (report.changed >= settings_.postAtMost || std::chrono::steady_clock::now() >= end) {
+        report.more = report.changed >= settings_.postAtMost || std::chrono::steady_clock::now() >= end;
+        if (report.more) {
             underAt_.set(catalog::valueOf(after));
-            report.more = true;
-            return report;
+            break;
         }
     }
+    std::int64_t missing = counted_.missing;
+    {
+        const std::lock_guard lock(shortageMutex_);
+        if (underAt_.get() == 0) shortage_ = counted_;
+        missing = std::max(missing, shortage_.missing);
+    }
+    if (missing > 0)
+        report.note = std::to_string(missing) +
+                      " chunks have no good copy on any store that can be asked: see /admin/storage/at-risk";
+    return report;
+}
+
+Sweeps::Shortage Sweeps::shortage() const {
+    const std::lock_guard lock(shortageMutex_);
+    return shortage_;
 }
 
 // Posting a repair again and again would change nothing; when stores come back or get room, a later pass posts it.
 bool Sweeps::cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
                             SweepReport& report) {
-    if (chunk.good.empty() && chunk.bad.empty()) {
-        report.note = "there are chunks without a copy on any storage node that can be asked: see /admin/storage";
-        return true;
-    }
+    if (chunk.good.empty() && chunk.bad.empty()) return true;
     const bool mayBeWhole = std::ranges::any_of(chunk.bad, [&](catalog::StoreRow bad) {
         const LiveStore* const store = storeOf(stores, bad);
         return store != nullptr && store->answers;
