@@ -1052,6 +1052,22 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
 }
 
+TEST_P(SweepsTest, GoOnBehindAnOrphanThatCannotBeRead) {
+    for (const char* text : {"one", "two"}) {
+        live[0].store->put(chunkOf(text), 1);
+        age(text, 0);
+    }
+    auto altered = std::make_shared<Altered>(live[0].store);
+    int calls = 0;
+    altered->onRemove = [&] {
+        if (++calls == 1) throw Error(ErrorCode::internal, "It cannot be read.");
+    };
+    live[0].store = altered;
+    const SweepReport report = sweeps.orphans();
+    EXPECT_EQ(report.changed, 1);
+    EXPECT_EQ(report.note, "It cannot be read.");
+}
+
 TEST_P(SweepsTest, EmptyTheTrashOfAllStoresInTurnsAndInAsManyPassesAsItTakes) {
     std::vector<std::size_t> purged;
     for (std::size_t i = 0; i < live.size(); ++i) {

@@ -408,7 +408,12 @@ bool Sweeps::takeOrphans(const LiveStore& live, OrphanWalk& walk, const std::vec
         }
         // Somebody may have put it there and be about to record it, or have recorded it since.
         if (orphan.chunk && !catalog_.chunks.refuseCopy(*orphan.chunk, live.row)) continue;
-        if (live.store->removeOrphan(orphan.file)) ++report.changed;
+        try {
+            if (live.store->removeOrphan(orphan.file)) ++report.changed;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::internal) throw;
+            report.note = error.what();  // one that cannot be read keeps no others
+        }
     }
     return true;
 }
