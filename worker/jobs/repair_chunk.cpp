@@ -15,6 +15,13 @@ bool holds(const std::vector<catalog::StoreRow>& stores, catalog::StoreRow row) 
 
 }  // namespace
 
+bool isGoodThere(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::int64_t size,
+                 const LiveStore& store) {
+    if (store.store->check(id, static_cast<std::uint64_t>(size)) == CopyState::good) return true;
+    chunks.replicaBad(row, store.row);
+    return false;
+}
+
 ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor,
                          Throttle& repairs, Throttle& moves, std::function<void(const WrongAnswer&)> onWrongAnswer)
     : chunks_(chunks),
@@ -179,7 +186,6 @@ ChunkRepair::AskedForBad ChunkRepair::askForBad(const catalog::ChunkAudit& audit
 std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                            const std::vector<const LiveStore*>& lastResort) {
     std::optional<Error> failure;
-    // What went wrong may have done so on the way, or here: the store's own word counts.
     const auto isBadThere = [&](const Error& error, const LiveStore& store) {
         try {
             return error.code() != ErrorCode::unavailable && !isGoodAfterAll(audit, store, error);
@@ -215,12 +221,6 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
     }
     if (failure) throw Error(*failure);
     return std::nullopt;
-}
-
-bool ChunkRepair::isGood(const catalog::ChunkAudit& audit, const LiveStore& store) {
-    if (store.store->check(audit.id, static_cast<std::uint64_t>(audit.size)) == CopyState::good) return true;
-    chunks_.replicaBad(audit.row, store.row);
-    return false;
 }
 
 void ChunkRepair::forgetBad(const catalog::ChunkAudit& audit, catalog::StoreRow row, const LiveStore* store) {

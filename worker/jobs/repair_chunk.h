@@ -27,6 +27,11 @@ struct WrongAnswer {
     std::string what;  // came, for people
 };
 
+// Has the store read its copy; a bad one is recorded: only the store's own word counts, as what somebody else gets can
+// go wrong on the way, or there. Throws when the store does not say.
+[[nodiscard]] bool isGoodThere(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::int64_t size,
+                               const LiveStore& store);
+
 // Thread-safe. Every call is idempotent and does nothing about a chunk that is gone. Throws Error when a store failed
 // in a way that trying again may help.
 class ChunkRepair {
@@ -64,8 +69,9 @@ class ChunkRepair {
     // From a good copy, else from one of lastResort.
     [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                                 const std::vector<const LiveStore*>& lastResort);
-    // Reads the copy on its store; a bad one is recorded.
-    [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store);
+    [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store) {
+        return isGoodThere(chunks_, audit.row, audit.id, audit.size, store);
+    }
     // Of a bad copy, beside a good one that was verified just now. store: nullptr when it is not live.
     void forgetBad(const catalog::ChunkAudit& audit, catalog::StoreRow row, const LiveStore* store);
     [[nodiscard]] Chunk get(const catalog::ChunkAudit& audit, const LiveStore& store);
