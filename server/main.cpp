@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -20,6 +21,7 @@
 #include "common/error/error.h"
 #include "common/http/server.h"
 #include "common/process/config.h"
+#include "common/process/end_deadline.h"
 #include "common/process/instance_name.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
@@ -58,7 +60,9 @@ using process::Level;
 using process::versionText;
 
 constexpr std::size_t documentBudgetBytes = 24 << 20;
+constexpr std::chrono::milliseconds endPatience = 5s;  // once no request is running any more
 constexpr std::chrono::milliseconds localStoresInterval = 10s, nodesInterval = 1s;
+constexpr std::string_view lookForMissing = "under_replicated";
 constexpr std::chrono::milliseconds sweepPatience = 30s;  // of an administrator who runs a sweep that runs already
 
 // The well-known password may be there from a start on loopback, or have come with a catalog from elsewhere: it ends
@@ -83,22 +87,33 @@ void makeFirstAccount(catalog::Catalog& catalog, Passwords& passwords, const Set
     }
 }
 
-void printWelcome(const Settings& settings, const std::string& url) {
-    const std::string password =
-        settings.adminPassword == wellKnownPassword ? settings.adminPassword : "'$ADMIN_PASSWORD'";
+// Where a client on this machine finds the server.
+std::string nearUrl(const Settings& settings, std::uint16_t port) {
+    std::string host = settings.http.host;
+    if (host == "0.0.0.0") host = "127.0.0.1";
+    if (host == "::") host = "::1";
+    if (host.find(':') != std::string::npos && !host.starts_with('[')) host = '[' + host + ']';
+    return (settings.http.tlsCert.empty() ? "http://" : "https://") + host + ':' + std::to_string(port);
+}
+
+void printWelcome(catalog::Catalog& catalog, const Settings& settings, const std::string& url) {
+    const auto admin = catalog.accounts.findForLogin("admin");
+    const bool first = admin && admin->user.mustChangePassword;
+    const std::string known = settings.adminPassword == wellKnownPassword ? settings.adminPassword : "ADMIN_PASSWORD";
+    const std::string password = first ? known + R"(","new_password":"choose-a-good-one)" : "your-password";
     std::printf(
         "\nChunkVault %s is running at %s   (data in %s, Ctrl-C stops it)\n\n"
-        "  Set the password of admin and keep a token:\n"
-        "    TOKEN=$(curl -s %s/auth/login -d "
-        "'{\"username\":\"admin\",\"password\":\"%s\",\"new_password\":\"choose-a-good-one\"}'"
-        " | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\n"
+        "  %s\n"
+        "    TOKEN=$(curl -sS %s/auth/login -d '{\"username\":\"admin\",\"password\":\"%s\"}'"
+        " | sed -n 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/p'); echo \"${TOKEN:-wrong password}\"\n\n"
         "  Upload, list, download:\n"
-        "    ID=$(curl -s -H \"Authorization: Bearer $TOKEN\" -F file=@README.md %s/files/upload"
-        " | sed 's/.*\"file_id\":\"\\([^\"]*\\)\".*/\\1/'); echo \"file $ID\"\n"
-        "    curl -s -H \"Authorization: Bearer $TOKEN\" %s/files\n"
-        "    curl -s -H \"Authorization: Bearer $TOKEN\" -o copy-of-README.md %s/files/$ID/download\n\n",
-        versionText, url.c_str(), settings.dataDir.c_str(), url.c_str(), password.c_str(), url.c_str(), url.c_str(),
-        url.c_str());
+        "    ID=$(curl -sS -H \"Authorization: Bearer $TOKEN\" -F file=@README.md %s/files/upload"
+        " | sed -n 's/.*\"file_id\":\"\\([^\"]*\\)\".*/\\1/p'); echo \"file $ID\"\n"
+        "    curl -sS -H \"Authorization: Bearer $TOKEN\" %s/files\n"
+        "    curl -sSf -H \"Authorization: Bearer $TOKEN\" -o copy-of-README.md %s/files/$ID/download\n\n",
+        versionText, url.c_str(), settings.dataDir.c_str(),
+        first ? "Set the password of admin and keep a token:" : "Keep a token of admin:", url.c_str(), password.c_str(),
+        url.c_str(), url.c_str(), url.c_str());
     std::fflush(stdout);
 }
 
@@ -132,6 +147,7 @@ int run(const process::Config& config) {
     const bool cluster = settings.isCluster();
     process::StopSignal stop;
     process::Log log(stderr, process::levelOf(settings.logLevel));
+    process::EndDeadline end(log);
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
     std::stop_source ending;
@@ -240,9 +256,16 @@ int run(const process::Config& config) {
         return catalog::clockFault(catalog::clockAhead(catalog.database, clock), "This server's");
     });
     worker::SweepLeases leases(catalog.nodes, process::newInstanceName());
-    const auto sweepRan = [&](const worker::SweepRun& done) { worker::observeSweep(metrics, log, done); };
+    std::atomic<bool> chunksAtRisk = false;  // in a cluster the catalog has it
+    const auto sweepRan = [&](const worker::SweepRun& done) {
+        if (done.name == lookForMissing && done.error.empty()) chunksAtRisk = !done.report.note.empty();
+        worker::observeSweep(metrics, log, done);
+    };
     std::optional<worker::SweepSchedule> schedule;  // in a cluster the workers have it
-    if (!cluster) schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
+    if (!cluster) {
+        worker::observeShortage(metrics, sweeps);
+        schedule.emplace(sweeps, maintenance.localSchedule(), nullptr, sweepRan);
+    }
 
     ChunkIntake intake(catalog.uploads, stores, maintenance.sweeps.replicationFactor, [&](catalog::ChunkRow chunk) {
         queue->post({worker::JobKind::repairChunk, catalog::valueOf(chunk)});
@@ -304,6 +327,12 @@ int run(const process::Config& config) {
                 {"sweep", name}, {"examined", report->examined}, {"changed", report->changed}, {"note", report->note}};
         },
         [&] { return source->health(); },
+        [&] {
+            if (!cluster) return chunksAtRisk.load();
+            return std::ranges::any_of(catalog.nodes.sweepRuns(), [](const catalog::SweepRun& sweep) {
+                return sweep.name == lookForMissing && !sweep.note.empty();
+            });
+        },
         [&] { return metrics.text(); },
         [&]() -> std::string {
             if (redisQueue == nullptr) return "not used";
@@ -315,14 +344,13 @@ int run(const process::Config& config) {
         metrics.observe(exchange);
         process::logRequest(log, exchange, settings.logRequests);
     });
-    const std::string scheme = settings.http.tlsCert.empty() ? "http://" : "https://";
-    const std::string url = scheme + settings.http.host + ':' + std::to_string(server.port());
+    const std::string url = nearUrl(settings, server.port());
     if (settings.api.publicUrl.empty()) {
         settings.api.publicUrl = url;
         if (settings.isEveryAddress())
             log.write(Level::warning, "public_url_missing",
                       {{"what", "Links begin with " + url +
-                                    ", which nobody can open. Set PUBLIC_URL to the address that people use."}});
+                                    ", which nobody else can open. Set PUBLIC_URL to the address that people use."}});
     }
     metrics.gauge("chunkvault_active_connections", "Open connections",
                   [&] { return static_cast<double>(server.connections()); });
@@ -336,7 +364,7 @@ int run(const process::Config& config) {
                   [&] { return static_cast<double>(changeWaiters.waiting()); });
     server.start();
     log.write(Level::info, "started", {{"version", versionText}, {"url", url}});
-    if (!cluster) printWelcome(settings, url);
+    if (!cluster) printWelcome(catalog, settings, url);
 
     std::jthread watcher([&] {
         const std::stop_token stopping = ending.get_token();
@@ -355,7 +383,10 @@ int run(const process::Config& config) {
                 if (!accountMade) makeFirstAccount(catalog, passwords, settings);
                 accountMade = true;
                 if (cluster) worker::observeNodeTimes(log, nodeTimes.look());
-                if (source->check()) stores.setReplicas(source->replicas());
+                if (source->check()) {
+                    stores.setReplicas(source->replicas());
+                    sweeps.storesChanged();
+                }
             } catch (const Error& error) {
                 log.write(Level::warning, "store_check_failed", {{"what", error.what()}});
             }
@@ -365,11 +396,13 @@ int run(const process::Config& config) {
 
     stop.wait();
     log.write(Level::info, "stopping", {});
+    end.arm(settings.http.stopTimeout + endPatience);
     ending.request_stop();
     changeWaiters.stop();
     repairs.stop();
     moves.stop();
     server.stop();
+    end.arm(endPatience);
     watcher.join();
     log.write(Level::info, "stopped", {});
     return 0;

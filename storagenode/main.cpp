@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/error/error.h"
+#include "common/process/end_deadline.h"
 #include "common/process/metrics.h"
 #include "common/process/request_log.h"
 #include "common/process/stop_signal.h"
@@ -24,10 +25,13 @@ namespace {
 using process::Level;
 using wire::Refusal;
 
+constexpr std::chrono::seconds endPatience{15};  // beyond STOP_TIMEOUT, for the last report
+
 int run(const process::Config& config) {
     Settings settings(config);
     process::StopSignal stop;
     process::Log log(stderr, process::levelOf(settings.logLevel));
+    process::EndDeadline end(log);
     process::Metrics metrics(process::versionText);
     const Clock clock = systemNow;
     const wire::ClusterKey key(settings.clusterSecret);
@@ -92,6 +96,7 @@ int run(const process::Config& config) {
 
     stop.wait();
     log.write(Level::info, "stopping", {});
+    end.arm(settings.http.stopTimeout + endPatience);
     beats.request_stop();
     beats.join();
     registration.sayStopped();

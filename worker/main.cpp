@@ -8,6 +8,7 @@
 #include "common/error/error.h"
 #include "common/http/server.h"
 #include "common/process/config.h"
+#include "common/process/end_deadline.h"
 #include "common/process/instance_name.h"
 #include "common/process/log.h"
 #include "common/process/metrics.h"
@@ -33,7 +34,8 @@ using namespace std::chrono_literals;
 using process::Level;
 using process::versionText;
 
-constexpr std::chrono::seconds healthAge{5};  // of an answer of the database that still counts
+constexpr std::chrono::seconds endPatience{40};  // longer than a node may take to answer
+constexpr std::chrono::seconds healthAge{5};     // of an answer of the database that still counts
 
 constexpr process::Setting ownSettings[] = {
     {"HOST", "127.0.0.1", "Address to listen on for /health and /metrics; 0.0.0.0 for all"},
@@ -103,6 +105,7 @@ int run(const process::Config& config) {
     const Settings settings(config);
     process::StopSignal stop;
     process::Log log(stderr, process::levelOf(settings.logLevel));
+    process::EndDeadline end(log);
     process::Metrics metrics(versionText);
     const Clock clock = systemNow;
     std::stop_source ending;
@@ -181,6 +184,7 @@ int run(const process::Config& config) {
             });
         Sweeps sweeps(catalog, stores, queue, settings.maintenance.sweeps, clock, ending.get_token(),
                       [&] { return catalog::clockFault(catalog::clockAhead(catalog.database, clock), whose); });
+        observeShortage(metrics, sweeps);
         SweepLeases leases(catalog.nodes, name);
         std::vector<std::unique_ptr<SweepSchedule>> schedules;
         for (const auto& group : settings.maintenance.schedule())
@@ -216,7 +220,8 @@ int run(const process::Config& config) {
 
     stop.wait();
     log.write(Level::info, "stopping", {});
-    server.stop();  // first: a scrape asks the queue
+    end.arm(endPatience);  // jobs that are cut off are done again
+    server.stop();         // first: a scrape asks the queue
     ending.request_stop();
     work.join();
     log.write(Level::info, "stopped", {});

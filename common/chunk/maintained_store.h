@@ -45,10 +45,11 @@ class MaintainedStore : public ChunkStore {
     virtual bool removeOrphan(const KeptChunk& listed) = 0;
 
     // Reads the copy from the disk and compares length and hash, without holding it in memory. What cannot be read is
-    // bad.
+    // bad, though it may be good again later.
     [[nodiscard]] virtual CopyState check(const ChunkId& id, std::uint64_t size) = 0;
 
-    // Moves a copy to the trash if its hash is wrong or it cannot be read. True when it was moved.
+    // Moves a copy to the trash if it was read to its end and its hash is wrong. True when it was moved. Throws, and
+    // leaves it where it is, when it cannot be read. For who has just verified another copy of the chunk.
     virtual bool moveAside(const ChunkId& id) = 0;
 
     // Of the chunks whose ids begin with this byte, are behind after, and were last put at least minAgeUs ago, the

@@ -82,9 +82,10 @@ struct Services {
     // Runs one sweep of the workers now: what it did, or nullopt when there is none of this name.
     std::function<std::optional<wire::Json>(std::string_view name)> runSweep;
     std::function<std::map<std::string, StoreHealth>()> storeHealth;  // by node id, asked without waiting
-    std::function<std::string()> metricsText;                         // Prometheus text format
-    std::function<std::string()> redisState;                          // "ok", "unreachable" or "not used"
-    const ClusterParts* cluster;                                      // null: this is a server of its own
+    std::function<bool()> chunksAtRisk;        // whether the last look found chunks that repair cannot help
+    std::function<std::string()> metricsText;  // Prometheus text format
+    std::function<std::string()> redisState;   // "ok", "unreachable" or "not used"
+    const ClusterParts* cluster;               // null: this is a server of its own
 };
 
 struct Call {

@@ -11,6 +11,14 @@ using wire::Json;
 
 namespace {
 
+std::string chunkState(Services& services) {
+    try {
+        return services.chunksAtRisk() ? "at_risk" : "ok";
+    } catch (const Error&) {
+        return "unknown";
+    }
+}
+
 bool databaseAnswers(Services& services) {
     try {
         (void)services.catalog.database.schemaVersion();  // a SELECT: SQLite's clock is the system's
@@ -39,13 +47,15 @@ void health(Services& services, Call& call) {
         writable += store.state == "ok" || store.state == "faulty";
     }
     const bool available = database && writable >= static_cast<std::size_t>(services.settings.writeQuorum);
-    const bool whole = good == stores.size();
+    const std::string chunks = database ? chunkState(services) : "unknown";
+    const bool whole = good == stores.size() && chunks == "ok";
     Json json = {{"status", !available ? "unavailable"
                             : whole    ? "ok"
                                        : "degraded"},
                  {"database", database ? "ok" : "unreachable"},
                  {"redis", services.redisState()},
-                 {"storage_nodes", std::move(stores)}};
+                 {"storage_nodes", std::move(stores)},
+                 {"chunks", chunks}};
     if (!services.settings.notice.empty()) json["notice"] = services.settings.notice;
     call.sendJson(available ? 200 : 503, json);
 }

@@ -416,8 +416,8 @@ Chunk ReplicatedChunkStore::read(const ChunkId& id, std::size_t size, std::span<
         return std::tie(a.doubtful, a.silent, a.load, a.turn) < std::tie(b.doubtful, b.silent, b.load, b.turn);
     });
     const auto report = [&](const Holder& holder, ReplicaFault fault) {
-        mayBeGood = mayBeGood || fault == ReplicaFault::silent;
-        damaged = damaged || fault == ReplicaFault::corrupt || fault == ReplicaFault::unreadable;
+        mayBeGood = mayBeGood || fault == ReplicaFault::silent || fault == ReplicaFault::unreadable;
+        damaged = damaged || fault == ReplicaFault::corrupt;
         if (!holder.doubtful && events_.onBadReplica) events_.onBadReplica(id, holder.member->replica.store, fault);
     };
 

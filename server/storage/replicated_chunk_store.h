@@ -51,7 +51,7 @@ struct ReplicationLimits {
 enum class ReplicaFault {
     missing,
     corrupt,     // wrong size or hash
-    unreadable,  // an I/O error
+    unreadable,  // an I/O error, which may pass
     silent,      // no answer in time, or the store is unavailable: not the copy's fault
 };
 
@@ -90,8 +90,8 @@ class ReplicatedChunkStore {
     // A verified chunk from one of holders, the stores that have it according to the catalog: the least busy first,
     // then the next where a copy is bad or silent; doubtful ones, whose copy was found bad once, only when no other is
     // left. Throws chunkCorrupt or chunkMissing when no copy is good,
-    // unavailable when one may be, on a store that is not live or does not answer, or when memory is short. The caller
-    // holds no chunk buffer.
+    // unavailable when one may be, on a store that is not live, does not answer or cannot read it now, or when memory
+    // is short. The caller holds no chunk buffer.
     [[nodiscard]] Chunk get(const ChunkId& id, std::size_t size, std::span<const catalog::StoreRow> holders,
                             ChunkBuffers& buffers, std::span<const catalog::StoreRow> doubtful = {});
     // The same with a buffer that the caller has taken with tryAcquire, to read ahead. Further tries, after a bad copy,

@@ -13,6 +13,7 @@
 #include "common/error/error.h"
 #include "server/auth/base64.h"
 #include "server/auth/keys.h"
+#include "storagenode/store/posix_disk.h"
 
 namespace chunkvault::server {
 
@@ -28,13 +29,6 @@ void syncFolder(const std::filesystem::path& path) {
     if (!synced)
         throw Error(ErrorCode::unavailable,
                     "The folder " + path.string() + " cannot be synced: " + std::strerror(errno) + '.');
-}
-
-void makeFolders(const std::filesystem::path& path) {
-    if (std::filesystem::is_directory(path)) return;
-    makeFolders(path.parent_path());
-    std::filesystem::create_directory(path);
-    syncFolder(path.parent_path());
 }
 
 [[noreturn]] void refuseKey(const std::filesystem::path& file, const std::string& why) {
@@ -62,10 +56,14 @@ std::optional<std::string> readKey(const std::filesystem::path& file) {
 }  // namespace
 
 DataFolder::DataFolder(const std::string& path) : path_(path) {
-    const bool fresh = !std::filesystem::is_directory(path_);
-    makeFolders(std::filesystem::absolute(path_).lexically_normal());
-    // One that was there may be somebody else's, or everybody's.
-    if (fresh) std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+    try {
+        const bool fresh = !std::filesystem::is_directory(path_);
+        storagenode::makeDurableFolders(path_);
+        // One that was there may be somebody else's, or everybody's.
+        if (fresh) std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+    } catch (const std::filesystem::filesystem_error& error) {
+        throw Error(ErrorCode::unavailable, "DATA_DIR " + path + " cannot be made: " + error.code().message() + '.');
+    }
     lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0)
         throw Error(ErrorCode::unavailable,

@@ -34,7 +34,7 @@ LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::strin
             ++usable;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::conflict) throw;  // another server's, or another vault's
-            local.now.problem = error.publicMessage();
+            local.now.problem = error.what();
             if (firstProblem.empty()) firstProblem = local.now.problem;
             if (local.known) record(local, local.now);
             warn_(local.nodeId, error.what());
@@ -53,7 +53,8 @@ LocalStores::LocalStores(catalog::Catalog& catalog, const std::vector<std::strin
 }
 
 LocalStores::Look LocalStores::open(const Local& local) const {
-    auto disk = storagenode::makePosixDisk(local.path);
+    // One that was used and is not there is not mounted.
+    auto disk = local.known ? storagenode::openPosixDisk(local.path) : storagenode::makePosixDisk(local.path);
     if (!DiskChunkStore::isFormatted(*disk)) {
         if (local.known)
             throw Error(ErrorCode::unavailable,
@@ -76,18 +77,25 @@ LocalStores::Look LocalStores::open(const Local& local) const {
     return found;
 }
 
-std::vector<worker::LiveStore> LocalStores::live() const {
+std::vector<worker::LiveStore> LocalStores::live() const { return live(true); }
+
+std::vector<Replica> LocalStores::replicas() const { return replicasOf(live(false)); }
+
+std::vector<worker::LiveStore> LocalStores::live(bool patient) const {
     const std::lock_guard lock(mutex_);
     std::vector<worker::LiveStore> live;
-    for (const Local& local : stores_)
-        if (local.now.problem.empty())
-            live.push_back({.row = local.now.row,
-                            .store = local.now.store,
-                            .zone = local.nodeId,
-                            .capacityBytes = local.now.capacityBytes,
-                            .acceptsNewChunks = accepts(local.now),
-                            .answers = true,
-                            .stays = !local.now.drain});
+    for (const Local& local : stores_) {
+        if (!local.now.problem.empty()) continue;
+        std::shared_ptr<MaintainedStore> store = local.now.store;
+        if (patient) store = std::make_shared<PatientStore>(std::move(store), local.lane);
+        live.push_back({.row = local.now.row,
+                        .store = std::move(store),
+                        .zone = local.nodeId,
+                        .capacityBytes = local.now.capacityBytes,
+                        .acceptsNewChunks = accepts(local.now),
+                        .answers = true,
+                        .stays = !local.now.drain});
+    }
     return live;
 }
 
@@ -137,24 +145,31 @@ bool LocalStores::check() {
             const std::lock_guard lock(mutex_);
             local.now = found;
         }
-        changed = changed || before.problem.empty() != found.problem.empty() || accepts(before) != accepts(found);
+        changed = changed || before.problem.empty() != found.problem.empty() || accepts(before) != accepts(found) ||
+                  before.store != found.store;
         if (!found.problem.empty() && before.problem != found.problem) warn_(local.nodeId, found.problem);
     }
     return changed;
 }
 
 LocalStores::Look LocalStores::look(const Local& local, Look last) const noexcept try {
-    if (last.store == nullptr) return open(local);
+    if (last.store == nullptr || !last.store->attached()) {
+        Look found = open(local);
+        found.row = last.row;
+        return found;
+    }
     last.store->requireMarker();
+    try {
+        last.store->noteCatalogSeq(last.catalogSeq, systemNow());
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::storageFull) throw;  // it is told again once there is room
+    }
     const storagenode::DiskSpace space = last.store->space();
     last.capacityBytes = static_cast<std::int64_t>(space.capacityBytes);
     last.freeBytes = static_cast<std::int64_t>(space.freeBytes) - static_cast<std::int64_t>(options_.reserveBytes);
     last.problem.clear();
     return last;
-} catch (const Error& error) {
-    last.problem = error.publicMessage();
-    return last;
-} catch (const std::exception& error) {
+} catch (const std::exception& error) {  // an administrator is told all of it
     last.problem = error.what();
     return last;
 }
@@ -179,15 +194,11 @@ void LocalStores::record(Local& local, Look& found) {
         found.row = verdict.row;
         found.drain = verdict.state == catalog::StoreState::draining || verdict.state == catalog::StoreState::drained;
         local.known = true;
+        found.catalogSeq = verdict.catalogSeq;
         local.recordedDown = false;
-        try {
-            found.store->noteCatalogSeq(verdict.catalogSeq, systemNow());
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::storageFull) throw;  // a full store is told again once there is room
-        }
     } catch (const Error& error) {
         if (error.code() != ErrorCode::conflict) throw;
-        found.problem = error.publicMessage();  // it was removed
+        found.problem = error.what();  // it was removed
     }
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "database/catalog/catalog.h"
+#include "server/storage/patient_store.h"
 #include "server/wiring/store_source.h"
 #include "storagenode/store/disk_chunk_store.h"
 #include "worker/jobs/stores.h"
@@ -35,15 +36,18 @@ class LocalStores final : public StoreSource {
     // Waits for looks at folders that are under way.
     ~LocalStores() override = default;
 
+    // A call that a disk does not answer is left behind, on threads of this disk.
     [[nodiscard]] std::vector<worker::LiveStore> live() const override;
+    // These wait for their disks: ReplicatedChunkStore has threads for that.
+    [[nodiscard]] std::vector<Replica> replicas() const override;
     [[nodiscard]] std::map<std::string, StoreHealth> health() const override;
     [[nodiscard]] std::string nodeIdOf(catalog::StoreRow store) const override;
     // Whether all folders that can be used are on the same disk, as far as the system tells.
     [[nodiscard]] bool onOneDisk() const;
 
     // Looks at every folder, each on a thread of its own: marker, free space; opens those that could not be used until
-    // now. One that does not answer within lookTimeout is not live until it does. True when the live stores are not
-    // those of before.
+    // now, and those that were mounted anew. One that does not answer within lookTimeout is not live until it does.
+    // True when the live stores are not those of before.
     bool check() override;
 
     // "local-1" for the first of STORAGE_PATHS.
@@ -58,18 +62,23 @@ class LocalStores final : public StoreSource {
         std::shared_ptr<storagenode::DiskChunkStore> store;
         catalog::StoreRow row{};
         std::int64_t capacityBytes = 0, freeBytes = 0;  // free: above the reserve
+        std::int64_t catalogSeq = 0;                    // for the store to remember
         bool drain = false;                             // an administrator wants it empty
     };
     struct Local {
         std::string nodeId;
         std::string path;
-        bool known;                   // the vault has used it
-        Look now;                     // guarded by mutex_
+        bool known;  // the vault has used it
+        Look now;    // guarded by mutex_
+        std::shared_ptr<StoreLane> lane = std::make_shared<StoreLane>(backgroundThreads, backgroundBytes);
         std::future<Look> next = {};  // used by check alone
         bool recordedDown = false;    // in the catalog; used by check alone
     };
+    static constexpr std::size_t backgroundThreads = 8;  // of each disk
+    static constexpr std::size_t backgroundBytes = 16 << 20;
     [[nodiscard]] Look open(const Local& local) const;
     [[nodiscard]] Look look(const Local& local, Look last) const noexcept;
+    [[nodiscard]] std::vector<worker::LiveStore> live(bool patient) const;
     // Tells the catalog, and takes from it what an administrator wants.
     void record(Local& local, Look& found);
     [[nodiscard]] static bool accepts(const Look& look) { return look.freeBytes > 0 && !look.drain; }

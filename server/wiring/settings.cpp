@@ -158,6 +158,8 @@ Settings::Settings(const process::Config& config) : maintenance(config) {
 
     api.publicUrl = config.text("PUBLIC_URL");
     while (api.publicUrl.ends_with('/')) api.publicUrl.pop_back();
+    if (!api.publicUrl.empty() && !api.publicUrl.starts_with("http://") && !api.publicUrl.starts_with("https://"))
+        throw Error(ErrorCode::invalidValue, "PUBLIC_URL must be an address such as https://vault.example.org.");
     api.registrationOpen = config.oneOf("REGISTRATION", {"open", "closed"}) == "open";
     api.chunkSize = config.bytes("CHUNK_SIZE", 64 << 10, 100 << 20);
     api.defaultQuota = config.bytes("DEFAULT_QUOTA", 0, INT64_MAX);

@@ -16,6 +16,7 @@ class StoreSource {
   public:
     virtual ~StoreSource() = default;
 
+    // As jobs and sweeps use them.
     [[nodiscard]] virtual std::vector<worker::LiveStore> live() const = 0;
     [[nodiscard]] virtual std::map<std::string, StoreHealth> health() const = 0;    // by node id
     [[nodiscard]] virtual std::string nodeIdOf(catalog::StoreRow store) const = 0;  // empty when it is not known
@@ -23,9 +24,12 @@ class StoreSource {
     virtual bool check() = 0;
 
     // The live ones, as uploads and downloads use them.
-    [[nodiscard]] std::vector<Replica> replicas() const {
+    [[nodiscard]] virtual std::vector<Replica> replicas() const { return replicasOf(live()); }
+
+  protected:
+    [[nodiscard]] static std::vector<Replica> replicasOf(const std::vector<worker::LiveStore>& live) {
         std::vector<Replica> replicas;
-        for (const worker::LiveStore& store : live())
+        for (const worker::LiveStore& store : live)
             replicas.push_back(
                 {store.row, store.store, store.zone, store.capacityBytes, store.acceptsNewChunks, store.answers});
         return replicas;

@@ -151,20 +151,15 @@ StoreIdentity readMarker(Disk& disk) {
     return identity;
 }
 
-// Shows see every block to the end; false when the file cannot be read.
+// Shows see every block to the end.
 template <typename See>
-bool readThrough(DiskFile& file, See&& see) {
+void readThrough(DiskFile& file, See&& see) {
     const auto block = std::make_unique_for_overwrite<char[]>(readBlockBytes);
-    try {
-        for (std::uint64_t offset = 0;;) {
-            const std::size_t n = file.read(offset, {block.get(), readBlockBytes});
-            see(std::span<const char>(block.get(), n));
-            if (n < readBlockBytes) return true;
-            offset += n;
-        }
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::internal) throw;
-        return false;
+    for (std::uint64_t offset = 0;;) {
+        const std::size_t n = file.read(offset, {block.get(), readBlockBytes});
+        see(std::span<const char>(block.get(), n));
+        if (n < readBlockBytes) return;
+        offset += n;
     }
 }
 
@@ -172,11 +167,11 @@ bool hasBytes(DiskFile& file, std::span<const char> bytes) {
     file.forgetCached();
     if (file.stat().sizeBytes != bytes.size()) return false;
     bool same = true;
-    const bool read = readThrough(file, [&](std::span<const char> block) {
+    readThrough(file, [&](std::span<const char> block) {
         same = same && block.size() <= bytes.size() && std::memcmp(bytes.data(), block.data(), block.size()) == 0;
         if (same) bytes = bytes.subspan(block.size());
     });
-    return read && same && bytes.empty();
+    return same && bytes.empty();
 }
 
 // Makes what is there durable; whether it is these bytes. A file that cannot be read or synced has no bytes.
@@ -196,7 +191,8 @@ bool keepsBytes(DiskFile& file, std::span<const char> bytes) {
 bool hasHash(DiskFile& file, const ChunkId& id) {
     file.forgetCached();
     Sha256Stream hash;
-    return readThrough(file, [&](std::span<const char> block) { hash.update(block); }) && hash.finish() == id;
+    readThrough(file, [&](std::span<const char> block) { hash.update(block); });
+    return hash.finish() == id;
 }
 
 Error missing(const ChunkId& id) {
@@ -506,12 +502,12 @@ bool DiskChunkStore::moveAside(const ChunkId& id) {
     requireMarker();
     const auto claim = claims_.claim({id});
     const auto copy = findClaimed(id);
-    if (!copy || (copy->file != nullptr && hasHash(*copy->file, id))) return false;
-    try {
-        copy->readable().touch();
-        copy->readable().sync();
-    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a file that cannot even be synced goes all the same
-    }
+    if (!copy) return false;
+    DiskFile& file = copy->readable();
+    if (hasHash(file, id)) return false;
+    // As in removeCopy.
+    file.touch();
+    file.sync();
     const auto name = [hex = id.toHex()](int number) { return hex + ".bad-" + std::to_string(number); };
     int number = 1;
     while (disk_->stat(pathIn(trashFolder, name(number)))) ++number;

@@ -108,6 +108,8 @@ class DiskChunkStore final : public MaintainedStore {
 
     // Throws unavailable when the folder has lost its marker.
     void requireMarker();
+    // Whether the folder's path still leads to it: not after an unmount.
+    [[nodiscard]] bool attached() { return disk_->attached(); }
     [[nodiscard]] DiskSpace space() { return disk_->space(); }
     [[nodiscard]] std::uint64_t reserveBytes() const { return options_.reserveBytes; }
     // What is free above the reserve.

@@ -197,6 +197,10 @@ void makeFolders(const std::filesystem::path& folder) {
 
 }  // namespace
 
+void makeDurableFolders(const std::filesystem::path& folder) {
+    makeFolders(std::filesystem::absolute(folder).lexically_normal());
+}
+
 std::unique_ptr<Disk> openPosixDisk(const std::filesystem::path& folder) {
     const std::filesystem::path absolute = std::filesystem::absolute(folder);
     Descriptor fd(::open(absolute.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -207,7 +211,7 @@ std::unique_ptr<Disk> openPosixDisk(const std::filesystem::path& folder) {
 }
 
 std::unique_ptr<Disk> makePosixDisk(const std::filesystem::path& folder) {
-    makeFolders(std::filesystem::absolute(folder).lexically_normal());
+    makeDurableFolders(folder);
     return openPosixDisk(folder);
 }
 

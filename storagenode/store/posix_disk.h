@@ -15,4 +15,8 @@ namespace chunkvault::storagenode {
 // The same; makes the folder and those above it first, durably, where they are missing.
 [[nodiscard]] std::unique_ptr<Disk> makePosixDisk(const std::filesystem::path& folder);
 
+// The folder and those above it, where they are missing, for this user alone; durable on return. Throws as
+// throwDiskError.
+void makeDurableFolders(const std::filesystem::path& folder);
+
 }  // namespace chunkvault::storagenode

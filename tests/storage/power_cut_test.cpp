@@ -276,13 +276,10 @@ std::vector<Scenario> scenarios() {
              lab.put(a(), 3);
          },
          {"sync chunks/", "sync folder"}},
-        {"MoveABadCopyAside",
-         withBadA(1),
+        {"MoveABadCopyAside", withBadA(1),
          [](Lab& lab) {
              if (lab.store->has(a().id())) lab.moveAside(a());
-         },
-         {},
-         {"open chunks/", "touch", "sync chunks/"}},
+         }},
         {"PurgeTheTrash",
          [withA](Lab& lab) {
              withA(1)(lab);
@@ -459,14 +456,14 @@ TEST(FailingDisk, MakesACopyBadOnlyWhenItIsTheDisksFault) {
     const Chunk chunk = chunkOf("kept");
     store->put(chunk, 1);
     for (const DiskCall failing : {DiskCall::open, DiskCall::read})
-        for (const int errnoValue : {ENOMEM, EMFILE, ENFILE, EIO}) {
+        for (const int errnoValue : {ENOMEM, EMFILE, ENFILE, EIO, EACCES, EPERM}) {
             disk.direct([&](DiskCall call, const std::string&) {
                 return call == failing ? Outcome{Outcome::fails, errnoValue} : Outcome{};
             });
             std::optional<CopyState> state;
             const auto thrown = codeOf([&] { state = store->check(chunk.id(), chunk.size()); });
             disk.direct(nullptr);
-            if (errnoValue == EIO) EXPECT_EQ(state, CopyState::bad);
+            if (errnoValue == EIO || errnoValue == EACCES || errnoValue == EPERM) EXPECT_EQ(state, CopyState::bad);
             else EXPECT_EQ(thrown, ErrorCode::unavailable) << nameOf(failing) << ' ' << errnoValue;
         }
     EXPECT_EQ(store->check(chunk.id(), chunk.size()), CopyState::good);
@@ -487,6 +484,31 @@ TEST(FailingDisk, LosesNoGoodCopyByARewriteThatFails) {
             disk.direct(nullptr);
             EXPECT_EQ(store->check(chunk.id(), chunk.size()), CopyState::good) << nameOf(failing);
         }
+}
+
+TEST(FailingDisk, KeepsACopyInItsPlaceUnlessItWasReadAndIsWrong) {
+    SimulatedDisk disk;
+    (void)DiskChunkStore::format(*disk.mount(), "vault", "node1");
+    const auto store = DiskChunkStore::open(disk.mount(), "vault");
+    const Chunk chunk = chunkOf("kept");
+    store->put(chunk, 1);
+    for (const bool damaged : {false, true}) {
+        if (damaged) disk.damage(chunkFile(chunk, 1));
+        // A copy that cannot be touched would come to the trash with its old age, and leave it at once.
+        for (const DiskCall failing : {DiskCall::open, DiskCall::read, DiskCall::touch, DiskCall::sync})
+            for (const int errnoValue : {EIO, EACCES}) {
+                disk.direct([&](DiskCall call, const std::string& path) {
+                    return call == failing && path.starts_with("chunks/") ? Outcome{Outcome::fails, errnoValue}
+                                                                          : Outcome{};
+                });
+                std::optional<bool> moved;
+                const auto thrown = codeOf([&] { moved = store->moveAside(chunk.id()); });
+                disk.direct(nullptr);
+                EXPECT_TRUE(thrown == ErrorCode::internal || moved == false) << nameOf(failing) << ' ' << errnoValue;
+                EXPECT_TRUE(disk.content(chunkFile(chunk, 1)));
+            }
+    }
+    EXPECT_TRUE(store->moveAside(chunk.id()));
 }
 
 class SimulatedUnderTest final : public test::StoreUnderTest {

@@ -1,4 +1,4 @@
-"""A disk that loses its power, or hangs, when a test says so."""
+"""A disk that loses its power, hangs, or cannot read, when a test says so."""
 
 import os
 import signal
@@ -36,6 +36,13 @@ class Disk:
     def operations(self):
         """How many operations that change something the last life had, up to its cut."""
         return int((self.state.parent / "operations").read_text())
+
+    def fail_reads(self, reason):
+        """Chunk files cannot be opened or read, by the name of an errno, until read_again()."""
+        (self.state.parent / "failing").write_text(reason)
+
+    def read_again(self):
+        (self.state.parent / "failing").unlink()
 
     def hang(self):
         """No operation comes to an end, until go_on()."""

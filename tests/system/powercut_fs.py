@@ -5,7 +5,8 @@ At the start it has what the folder STATE has. When it is unmounted, STATE gets 
 case: a file's bytes as of the last fsync of that file, a folder's names as of the last fsync of that folder, and nothing
 else. With --lie, fsync answers and keeps nothing. With --cut-at, the power goes before the Nth operation that changes
 something: that one and all that follow fail, as on a disk that is not there. The file "operations" beside STATE tells
-how many there were."""
+how many there were. While there is a file "failing" beside STATE, chunk files cannot be opened or read, for the reason
+that it names: EIO, say."""
 
 import errno
 import os
@@ -73,8 +74,9 @@ CHANGES = {"create", "write", "truncate", "fsync", "fsyncdir", "mkdir", "unlink"
 
 
 class PowerCut(Operations):
-    def __init__(self, root, lie, cut_at):
+    def __init__(self, root, lie, cut_at, failing):
         self.root = root
+        self.failing = failing
         self.lie = lie
         self.cut_at = cut_at
         self.operations = 0
@@ -88,6 +90,8 @@ class PowerCut(Operations):
             self.is_off = self.operations == self.cut_at
         if self.is_off and name not in ("init", "destroy", "release"):
             raise FuseOSError(errno.EIO)
+        if name in ("open", "read") and "/chunks/" in arguments[0] and self.failing.exists():
+            raise FuseOSError(getattr(errno, self.failing.read_text()))
         return super().__call__(name, *arguments)
 
     def find(self, path):
@@ -193,7 +197,7 @@ class PowerCut(Operations):
 
 def main(state, mount, lie, cut_at):
     root = load(state)
-    disk = PowerCut(root, lie, cut_at)
+    disk = PowerCut(root, lie, cut_at, state.parent / "failing")
     FUSE(disk, str(mount), foreground=True, nothreads=True, hard_remove=True, big_writes=True,
          fsname="chunkvault-powercut")
     shutil.rmtree(state)

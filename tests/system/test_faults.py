@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -175,6 +176,41 @@ def test_a_deleted_copy_is_found_by_the_scrub_and_made_again(small_chunks, rando
     wait_for(lambda: has_good_copy(vault, 2, data), "the deleted copy is made again")
 
 
+@pytest.mark.parametrize("reason", ["EACCES", "EIO"])
+def test_copies_that_cannot_be_read_for_a_while_stay_where_they_are_and_are_good_again(make_vault, disk, random_bytes,
+                                                                                        reason):
+    disk.on()
+    paths = [disk.mount / name for name in ("a", "b", "c")]
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, GC_AGE="0s", GC_GRACE="0s", SWEEP_INTERVAL="1s",
+                       STORAGE_PATHS=",".join(map(str, paths))).start()
+    data = random_bytes(3 * CHUNK_SIZE)
+    alice, admin = vault.user(), vault.admin()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+
+    def kept():
+        return sorted(file.relative_to(disk.mount) for path in paths for file in path.glob("chunks/*/*"))
+
+    def storage():
+        return admin.get("/admin/storage").json()
+
+    files = wait_for(lambda: len(found := kept()) == 9 and found, "every chunk has its three copies")
+    disk.fail_reads(reason)
+    problem(alice.download(file_id, expect=503))
+    vault.sql("UPDATE replicas SET verified_at = 1")
+    wait_for(lambda: storage()["missing"] == 3, "the vault knows that it cannot read them")
+    for sweep in ("scrub", "under_replicated", "surplus", "orphans", "store_trash", "contents"):
+        admin.post(f"/admin/sweeps/{sweep}")
+    problem(alice.download(file_id, expect=503))
+    assert kept() == files
+
+    disk.read_again()
+    assert alice.content(file_id) == data
+    wait_for(lambda: storage()["under_replicated"] == 0, "all copies count again")
+    assert kept() == files
+    assert alice.content(file_id) == data
+    vault.stop()
+
+
 # --- stores that vanish -----------------------------------------------------------------------------------------------
 
 
@@ -197,6 +233,7 @@ def test_a_store_without_its_marker_is_left_alone(small_chunks, random_bytes, ru
     assert sorted(store(vault, 1).rglob("*")) == before
     degraded = wait_for(lambda: (found := health(vault))["status"] == "degraded" and found, "health says degraded")
     assert degraded["storage_nodes"]["local-1"] != "ok"
+    assert str(store(vault, 1)) in admin_storage(vault)["local-1"]["problem"]
     assert [degraded["storage_nodes"][node] for node in ("local-2", "local-3")] == ["ok", "ok"]
     assert (alice.content(file_id), alice.content(other_id)) == (first, second)
 
@@ -269,6 +306,62 @@ def test_a_disk_that_hangs_does_not_hang_the_others(make_vault, disk, random_byt
     alice.upload_multipart("more", data)
     disk.go_on()
     wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    vault.stop()
+
+
+def test_sweeps_go_on_while_a_disk_hangs(make_vault, disk, random_bytes):
+    vault = make_vault(CHUNK_SIZE=CHUNK_SIZE)
+    disk.on()
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, [vault.folder / "a", vault.folder / "b", disk.mount / "c"]))
+    alice, admin = vault.start().user(), vault.admin()
+    alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))
+    disk.hang()
+    # It asks the disk, which is given up; and none of the others has to wait for it.
+    admin.post("/admin/sweeps/orphans")
+    for sweep in ("uploads", "scrub", "store_trash", "under_replicated"):
+        admin.post(f"/admin/sweeps/{sweep}")
+    disk.go_on()
+    wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+    assert admin.post("/admin/sweeps/orphans").json()["examined"] >= 0
+    vault.stop()
+
+
+def test_a_disk_that_comes_back_as_another_device_is_used_again(make_vault, tmp_path, random_bytes):
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        vault = make_vault(CHUNK_SIZE=CHUNK_SIZE, STORAGE_RESERVE=0,
+                           STORAGE_PATHS=f"{tmp_path / 'a'},{tmp_path / 'b'},{disk / 'c'}").start()
+        try:
+            alice = vault.user()
+            file_id = alice.upload_multipart("photo", random_bytes(CHUNK_SIZE))["file_id"]
+            wait_for(lambda: alice.info(file_id)["copies_present"] == 3, "three copies are there")
+            shutil.copytree(disk / "c", tmp_path / "kept")
+            subprocess.run(["umount", "-l", disk], check=True)
+            wait_for(lambda: health(vault)["storage_nodes"]["local-3"] == "unusable", "health tells of the disk")
+            assert not (disk / "c").exists(), "nothing is made where the disk is not mounted"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "chunkvault-test", disk], check=True)
+            shutil.copytree(tmp_path / "kept", disk / "copying")
+            (disk / "copying").rename(disk / "c")
+            wait_for(lambda: health(vault)["status"] == "ok", "the disk is used again")
+            data = random_bytes(CHUNK_SIZE)
+            alice.upload_multipart("more", data)
+            copy = disk / "c" / "chunks" / sha256(data)[:2] / sha256(data)
+            wait_for(copy.exists, "it gets its copies")
+        finally:
+            vault.stop()
+
+
+def test_a_server_ends_though_a_disk_hangs_and_keeps_what_it_has_acknowledged(make_vault, disk, random_bytes):
+    vault, data = make_vault(CHUNK_SIZE=CHUNK_SIZE, STOP_TIMEOUT="1s"), random_bytes(3 * CHUNK_SIZE)
+    disk.on()
+    vault.settings["STORAGE_PATHS"] = ",".join(map(str, [vault.folder / "a", vault.folder / "b", disk.mount / "c"]))
+    alice = vault.start().user()
+    disk.hang()
+    file_id = alice.upload_multipart("photo", data)["file_id"]
+    vault.stop()
+    assert "cut_off" in vault.log_text()
+    disk.go_on()
+    vault.start()
+    assert alice.content(file_id) == data
     vault.stop()
 
 
@@ -356,6 +449,24 @@ def test_a_second_server_on_the_same_data_folder_is_refused(small_chunks, make_v
     assert str(vault.data) in second.log_text() and "Another chunkvault-server" in second.log_text()
     assert alice.content(file_id) == data
     alice.upload_multipart("more", random_bytes(CHUNK_SIZE))
+
+
+def test_health_and_metrics_tell_of_chunks_that_are_lost(small_chunks, random_bytes):
+    vault, data = small_chunks, random_bytes(CHUNK_SIZE)
+    alice, admin = vault.user(), vault.admin()
+    alice.upload_multipart("photo", data)
+    wait_for(lambda: all(has_good_copy(vault, number, data) for number in (1, 2, 3)), "three copies are there")
+    for number in (1, 2, 3):
+        copy_of(vault, number, data).unlink()
+    vault.sql("UPDATE replicas SET verified_at = 1")
+    admin.post("/admin/sweeps/scrub")
+    assert "see /admin/storage/at-risk" in admin.post("/admin/sweeps/under_replicated").json()["note"]
+    assert (health(vault)["status"], health(vault)["chunks"]) == ("degraded", "at_risk")
+    assert metric(vault, "chunkvault_chunks_missing") == metric(vault, "chunkvault_chunks_under_replicated") == 1
+    alice.upload_multipart("again", data)
+    assert admin.post("/admin/sweeps/under_replicated").json()["note"] == ""
+    assert (health(vault)["status"], health(vault)["chunks"]) == ("ok", "ok")
+    assert metric(vault, "chunkvault_chunks_missing") == 0
 
 
 # --- full disks -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -36,6 +37,22 @@ def make_node(tmp_path, api):
     yield make
     for node in made:
         node.stop()
+
+
+def test_ends_though_its_disk_hangs_and_keeps_what_it_has_acknowledged(make_node, disk):
+    disk.on()
+    node = make_node(STORAGE_PATH=disk.mount / "store", STOP_TIMEOUT="1s").start()
+    data = os.urandom(300_000)
+    assert node.put(data).status_code == 200
+    disk.hang()
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(node.get, data)
+        node.stop()
+        assert isinstance(asked.exception(), requests.ConnectionError)
+    disk.go_on()
+    node.start()
+    assert node.get(data).content == data
+    node.stop()
 
 
 def test_makes_a_store_and_keeps_it_over_restarts(make_node, api):

@@ -55,6 +55,7 @@ def test_help_and_version_answer():
     ("HOST", "127.example.org", "ADMIN_PASSWORD"),
     ("ADMIN_PASSWORD", "short", "ADMIN_PASSWORD"),
     ("TLS_CERT", "/cert.pem", "TLS_KEY"),
+    ("PUBLIC_URL", "vault.example.org", "PUBLIC_URL"),
     ("DATABASE_URL", "postgresql://x", "REDIS_URL"),
     ("REDIS_URL", "redis://x", "DATABASE_URL"),
     ("DEDUP", "never", "DEDUP"),

@@ -155,6 +155,35 @@ class SweepsTest : public catalog::VaultTest {
         std::fstream file(copyOf(text, store), std::ios::in | std::ios::out | std::ios::binary);
         file.put('#');
     }
+    // Nobody can open the copy until it is shown again.
+    void hide(const std::string& text, std::size_t store) {
+        std::filesystem::rename(copyOf(text, store), hidden(store));
+        std::filesystem::create_symlink(copyOf(text, store), copyOf(text, store));
+    }
+    void show(const std::string& text, std::size_t store) {
+        ASSERT_TRUE(std::filesystem::is_symlink(copyOf(text, store))) << "it was left where it is";
+        std::filesystem::rename(hidden(store), copyOf(text, store));
+    }
+    std::size_t filesInTrashes() {
+        std::size_t files = 0;
+        for (const LiveStore& store : live)
+            for (const auto& file : std::filesystem::directory_iterator(disks_.path() / store.zone / "trash"))
+                files += file.exists() || file.is_symlink();
+        return files;
+    }
+    // Everything that looks at copies, with the jobs that come of it.
+    void lookAtAll(const std::string& text) {
+        time.advance(16 * dayUs);
+        queue.post({JobKind::verifyChunk, catalog::valueOf(rowOf(text))});
+        for (int round = 0; round < 2; ++round)
+            for (const char* sweep : {"scrub", "under_replicated", "orphans", "surplus", "contents"}) {
+                (void)sweeps.run(sweep);
+                try {
+                    (void)work();
+                } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a copy cannot be read
+                }
+            }
+    }
     void discard(const catalog::User& user, catalog::FileId file) {
         tree.moveToTrash(user.id, file);
         tree.purge(user.id, file);
@@ -192,6 +221,10 @@ class SweepsTest : public catalog::VaultTest {
     Sweeps sweeps{catalogOf, [&] { return live; }, queue, settings, clock()};
 
   private:
+    [[nodiscard]] std::filesystem::path hidden(std::size_t store) {
+        return disks_.path() / ("hidden in " + live[store].zone);
+    }
+
     test::TempFolder disks_;
 };
 
@@ -231,6 +264,64 @@ TEST_P(SweepsTest, FindAFlippedByteByScrubbingAndReplaceIt) {
     EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
     EXPECT_EQ(live[2].store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
     EXPECT_EQ(sweeps.scrub().examined, 0) << "all were verified now";
+}
+
+TEST_P(SweepsTest, LeaveCopiesThatCannotBeReadWhereTheyAreAndCountThemAgainOnceTheyCan) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    for (const std::size_t store : {0u, 1u, 2u}) hide("hello", store);
+    lookAtAll("hello");
+    EXPECT_EQ(chunks.totals().missing, 1);
+    EXPECT_NE(sweeps.underReplicated().note.find("1 chunks have no good copy"), std::string::npos);
+    EXPECT_EQ(sweeps.shortage().missing, 1);
+    EXPECT_EQ(sweeps.shortage().underReplicated, 1);
+    EXPECT_EQ(filesInTrashes(), 0u);
+    for (LiveStore& store : live) store.acceptsNewChunks = false;
+    lookAtAll("hello");
+    for (LiveStore& store : live) store.acceptsNewChunks = true;
+    for (const std::size_t store : {0u, 1u, 2u}) show("hello", store);
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(3));
+    EXPECT_EQ(filesInTrashes(), 0u);
+    EXPECT_EQ(sweeps.underReplicated().note, "");
+    EXPECT_EQ(sweeps.shortage().missing, 0);
+}
+
+TEST_P(SweepsTest, LeaveADamagedCopyInItsPlaceUntilAGoodOneWasRead) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    flip("hello", 1);
+    for (const std::size_t store : {0u, 2u}) hide("hello", store);
+    for (const bool room : {true, false}) {
+        for (LiveStore& store : live) store.acceptsNewChunks = room;
+        lookAtAll("hello");
+        EXPECT_TRUE(std::filesystem::exists(copyOf("hello", 1)));
+        EXPECT_THAT(chunks.audit(rowOf("hello"))->bad, SizeIs(3)) << "so that they are asked again";
+    }
+    for (LiveStore& store : live) store.acceptsNewChunks = true;
+    for (const std::size_t store : {0u, 2u}) show("hello", store);
+    (void)sweeps.underReplicated();
+    EXPECT_THAT(work(), ElementsAre(RepairOutcome::repaired));
+    for (const LiveStore& store : live)
+        EXPECT_EQ(store.store->check(ChunkId::of(std::string_view("hello")), 5), CopyState::good);
+}
+
+TEST_P(SweepsTest, TakeNoDamagedFileWithoutARowWhileItsChunkIsShortOfCopies) {
+    const auto alice = makeUser("alice");
+    (void)keep(alice, "f", "hello");
+    flip("hello", 1);
+    for (const std::size_t store : {0u, 2u}) hide("hello", store);
+    for (const StoreRow store : stores) forget(rowOf("hello"), store);
+    age("hello", 1);
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_TRUE(std::filesystem::exists(copyOf("hello", 1)));
+    for (const std::size_t store : {0u, 2u}) {
+        show("hello", store);
+        age("hello", store);
+    }
+    EXPECT_EQ(sweeps.orphans().changed, 0);
+    EXPECT_THAT(chunks.audit(rowOf("hello"))->good, SizeIs(2));
 }
 
 TEST_P(SweepsTest, RepairFromTheOnlyGoodCopyThoughItWasCalledBad) {
@@ -920,10 +1011,11 @@ TEST_P(FourStoresTest, TakeAwayACopyTooManyOnlyWhenTheOthersAreGood) {
     flip("hello", stay[1]);
     EXPECT_EQ(sweeps.surplus().changed, 1);
     (void)work();
-    EXPECT_THAT(holders("hello"), SizeIs(3)) << "the bad one was set aside, and no other taken";
+    EXPECT_THAT(holders("hello"), SizeIs(4)) << "none was taken";
     EXPECT_THAT(chunks.auditAfter(ChunkRow{0}, 1)[0].good, SizeIs(3));
     (void)sweeps.underReplicated();
     (void)work();
+    EXPECT_THAT(holders("hello"), SizeIs(3)) << "the bad one was set aside";
     (void)sweeps.surplus();
     (void)work();
     EXPECT_THAT(holders("hello"), SizeIs(3));
@@ -958,6 +1050,22 @@ TEST_P(SweepsTest, TakeAwayFilesThatTheCatalogDoesNotKnow) {
     EXPECT_EQ(sweeps.orphans().changed, 1);
     EXPECT_FALSE(live[0].store->has(ChunkId::of(std::string_view("orphan"))));
     EXPECT_TRUE(live[0].store->has(ChunkId::of(std::string_view("hello"))));
+}
+
+TEST_P(SweepsTest, GoOnBehindAnOrphanThatCannotBeRead) {
+    for (const char* text : {"one", "two"}) {
+        live[0].store->put(chunkOf(text), 1);
+        age(text, 0);
+    }
+    auto altered = std::make_shared<Altered>(live[0].store);
+    int calls = 0;
+    altered->onRemove = [&] {
+        if (++calls == 1) throw Error(ErrorCode::internal, "It cannot be read.");
+    };
+    live[0].store = altered;
+    const SweepReport report = sweeps.orphans();
+    EXPECT_EQ(report.changed, 1);
+    EXPECT_EQ(report.note, "It cannot be read.");
 }
 
 TEST_P(SweepsTest, EmptyTheTrashOfAllStoresInTurnsAndInAsManyPassesAsItTakes) {

@@ -15,6 +15,13 @@ bool holds(const std::vector<catalog::StoreRow>& stores, catalog::StoreRow row) 
 
 }  // namespace
 
+bool isGoodThere(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::int64_t size,
+                 const LiveStore& store) {
+    if (store.store->check(id, static_cast<std::uint64_t>(size)) == CopyState::good) return true;
+    chunks.replicaBad(row, store.row);
+    return false;
+}
+
 ChunkRepair::ChunkRepair(catalog::Chunks& chunks, Stores stores, ChunkBuffers& buffers, int replicationFactor,
                          Throttle& repairs, Throttle& moves, std::function<void(const WrongAnswer&)> onWrongAnswer)
     : chunks_(chunks),
@@ -36,7 +43,12 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
     auto [targets, lost] = askForBad(*audit, stores);
     const std::size_t whole = targets.size();
     if (lacks && whole == 0 && !hasTarget(audit->id, audit->good, stores)) {
-        for (const LiveStore* store : lost) chunks_.forgetBad(row, store->row);
+        const auto verified = [&](catalog::StoreRow good) {
+            const LiveStore* const store = storeOf(stores, good);
+            return store != nullptr && store->answers && isGood(*audit, *store);
+        };
+        if (!lost.empty() && std::ranges::any_of(audit->good, verified))
+            for (const LiveStore* store : lost) forgetBad(*audit, store->row, store);
         return RepairOutcome::noTarget;
     }
     repairs_.take(audit->size);
@@ -69,7 +81,7 @@ RepairOutcome ChunkRepair::repair(catalog::ChunkRow row) {
         return RepairOutcome::noTarget;
     }
     // What is still bad is surplus now: its good copies lie elsewhere.
-    for (const catalog::StoreRow store : audit->bad) chunks_.forgetBad(row, store);
+    for (const catalog::StoreRow store : audit->bad) forgetBad(*audit, store, storeOf(stores, store));
     return RepairOutcome::repaired;
 }
 
@@ -164,8 +176,6 @@ ChunkRepair::AskedForBad ChunkRepair::askForBad(const catalog::ChunkAudit& audit
         if (store == nullptr || !store->answers) continue;
         try {
             const CopyState state = store->store->check(audit.id, static_cast<std::uint64_t>(audit.size));
-            // Its row may be forgotten, and a file without a row stays for GC_AGE.
-            if (state == CopyState::bad) (void)store->store->moveAside(audit.id);
             (state == CopyState::good ? asked.whole : asked.lost).push_back(store);
         } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a later repair asks again
         }
@@ -176,7 +186,6 @@ ChunkRepair::AskedForBad ChunkRepair::askForBad(const catalog::ChunkAudit& audit
 std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                            const std::vector<const LiveStore*>& lastResort) {
     std::optional<Error> failure;
-    // What went wrong may have done so on the way, or here: the store's own word counts.
     const auto isBadThere = [&](const Error& error, const LiveStore& store) {
         try {
             return error.code() != ErrorCode::unavailable && !isGoodAfterAll(audit, store, error);
@@ -214,12 +223,12 @@ std::optional<Chunk> ChunkRepair::readGood(catalog::ChunkAudit& audit, const std
     return std::nullopt;
 }
 
-bool ChunkRepair::isGood(const catalog::ChunkAudit& audit, const LiveStore& store) {
-    const CopyState state = store.store->check(audit.id, static_cast<std::uint64_t>(audit.size));
-    if (state == CopyState::good) return true;
-    chunks_.replicaBad(audit.row, store.row);
-    if (state == CopyState::bad) (void)store.store->moveAside(audit.id);
-    return false;
+void ChunkRepair::forgetBad(const catalog::ChunkAudit& audit, catalog::StoreRow row, const LiveStore* store) {
+    try {
+        if (store != nullptr && store->answers) (void)store->store->moveAside(audit.id);
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): then it is a file for the orphan sweep
+    }
+    chunks_.forgetBad(audit.row, row);
 }
 
 Chunk ChunkRepair::get(const catalog::ChunkAudit& audit, const LiveStore& store) {

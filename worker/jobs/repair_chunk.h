@@ -27,6 +27,11 @@ struct WrongAnswer {
     std::string what;  // came, for people
 };
 
+// Has the store read its copy; a bad one is recorded: only the store's own word counts, as what somebody else gets can
+// go wrong on the way, or there. Throws when the store does not say.
+[[nodiscard]] bool isGoodThere(catalog::Chunks& chunks, catalog::ChunkRow row, const ChunkId& id, std::int64_t size,
+                               const LiveStore& store);
+
 // Thread-safe. Every call is idempotent and does nothing about a chunk that is gone. Throws Error when a store failed
 // in a way that trying again may help.
 class ChunkRepair {
@@ -36,10 +41,11 @@ class ChunkRepair {
                 Throttle& moves, std::function<void(const WrongAnswer&)> onWrongAnswer);
 
     // For each missing copy: reads one verified from a good store, puts it on the next store by placement, records it.
-    // A source that its store finds bad is recorded and set aside; one that was recorded as bad and is whole counts
-    // again, and is a source too. Copies on a store that is being drained are sources, but
-    // not among those that are wanted. Where no store could take a missing copy, one that its store found bad is
-    // forgotten, so that it is not asked for again.
+    // A source that its store finds bad is recorded; one that was recorded as bad and is whole counts again, and is a
+    // source too. Copies on a store that is being drained are sources, but not among those that are wanted.
+    // A bad copy stays where it is until a good one is there in its place, or was verified on another store: it may be
+    // the last, and one that merely could not be read for a while. Then a damaged file is set aside, and the copy
+    // forgotten, so that it is not asked for again: when there are enough others, or no store could take one more.
     RepairOutcome repair(catalog::ChunkRow chunk);
 
     // Puts copies where placement wants them today, then trims. True when a copy was made. No copy moves because its
@@ -55,8 +61,7 @@ class ChunkRepair {
     bool verify(catalog::ChunkRow chunk);
 
   private:
-    // Of the copies recorded as bad, those that their stores find whole, and those that they find bad or missing. A
-    // damaged file is set aside.
+    // Of the copies recorded as bad, those that their stores find whole, and those that they find bad or missing.
     struct AskedForBad {
         std::vector<const LiveStore*> whole, lost;
     };
@@ -64,8 +69,11 @@ class ChunkRepair {
     // From a good copy, else from one of lastResort.
     [[nodiscard]] std::optional<Chunk> readGood(catalog::ChunkAudit& audit, const std::vector<LiveStore>& stores,
                                                 const std::vector<const LiveStore*>& lastResort);
-    // Reads the copy on its store; a bad one is recorded, and a damaged one set aside.
-    [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store);
+    [[nodiscard]] bool isGood(const catalog::ChunkAudit& audit, const LiveStore& store) {
+        return isGoodThere(chunks_, audit.row, audit.id, audit.size, store);
+    }
+    // Of a bad copy, beside a good one that was verified just now. store: nullptr when it is not live.
+    void forgetBad(const catalog::ChunkAudit& audit, catalog::StoreRow row, const LiveStore* store);
     [[nodiscard]] Chunk get(const catalog::ChunkAudit& audit, const LiveStore& store);
     // The store gave something else. Whether its copy is good by its own word, in which case that is told.
     [[nodiscard]] bool isGoodAfterAll(const catalog::ChunkAudit& audit, const LiveStore& store, const Error& got);

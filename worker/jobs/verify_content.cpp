@@ -3,21 +3,13 @@
 #include <algorithm>
 
 #include "common/error/error.h"
+#include "worker/jobs/repair_chunk.h"
 
 namespace chunkvault::worker {
 
 namespace {
 
 constexpr int windowChunks = 64;
-
-// What went wrong may have done so on the way, or here: the store's own word counts, and none is no bad one.
-bool isBadThere(const LiveStore& store, const ChunkId& id, std::size_t size) {
-    try {
-        return store.store->check(id, size) != CopyState::good;
-    } catch (const Error&) {
-        return false;
-    }
-}
 
 Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, const std::vector<LiveStore>& stores,
                 ChunkBuffers& buffers) {
@@ -33,8 +25,11 @@ Chunk readChunk(catalog::Chunks& chunks, const catalog::ContentChunk& part, cons
             return found->store->get(part.id, size, buffers.acquire(size));
         } catch (const Error& error) {
             failure = error;
-            if (error.code() != ErrorCode::unavailable && isBadThere(*found, part.id, size))
-                chunks.replicaBad(part.row, found->row);
+        }
+        if (failure.code() == ErrorCode::unavailable) continue;
+        try {
+            (void)isGoodThere(chunks, part.row, part.id, part.length, *found);
+        } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the next copy may be good
         }
     }
     throw Error(failure);

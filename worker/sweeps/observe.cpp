@@ -46,6 +46,14 @@ void observeWrongAnswer(process::Metrics& metrics, process::Log& log, const std:
                {"what", "the node finds its copy good, and gives something else: " + answer.what}});
 }
 
+void observeShortage(process::Metrics& metrics, const Sweeps& sweeps) {
+    metrics.gauge("chunkvault_chunks_under_replicated",
+                  "Chunks with fewer good copies than wanted, as the last whole look for them here has found",
+                  [&] { return static_cast<double>(sweeps.shortage().underReplicated); });
+    metrics.gauge("chunkvault_chunks_missing", "The same, chunks without a good copy on a store that can be asked",
+                  [&] { return static_cast<double>(sweeps.shortage().missing); });
+}
+
 void observeJobs(process::Metrics& metrics, const Jobs& jobs) {
     metrics.counter("chunkvault_chunks_repaired_total", "Chunks brought back to their number of copies",
                     [&] { return static_cast<double>(jobs.repaired()); });

@@ -20,6 +20,9 @@ void observeNodeTimes(process::Log& log, const std::string& difference);
 void observeWrongAnswer(process::Metrics& metrics, process::Log& log, const std::string& nodeId,
                         const WrongAnswer& answer);
 
+// sweeps must outlive metrics' last scrape.
+void observeShortage(process::Metrics& metrics, const Sweeps& sweeps);
+
 // jobs must outlive metrics' last scrape.
 void observeJobs(process::Metrics& metrics, const Jobs& jobs);
 

@@ -109,18 +109,24 @@ SweepReport Sweeps::nodes() {
         });
         seenNodes_ = std::move(seen);
     }
-    if (report.changed == 0) return report;
+    if (report.changed > 0) storesChanged();
+    return report;
+}
+
+void Sweeps::storesChanged() {
     surplusAt_.set(0);
     rebalanceAt_.set(0);
     underAgain_ = true;
     repairsWanted_ = true;
-    return report;
 }
 
 SweepReport Sweeps::underReplicated() {
     SweepReport report;
     repairsWanted_ = false;
-    if (underAt_.get() == 0) underAgain_ = false;
+    if (underAt_.get() == 0) {
+        underAgain_ = false;
+        counted_ = {};
+    }
     const auto stores = stores_();
     const auto wanted = static_cast<std::size_t>(settings_.replicationFactor);
     const auto end = std::chrono::steady_clock::now() + settings_.passAtMost;
@@ -132,6 +138,8 @@ SweepReport Sweeps::underReplicated() {
         for (const catalog::ChunkAudit& chunk : window.chunks) {
             const bool lacks = lacksCopies(countCopies(chunk.good, stores), wanted);
             if (!lacks && chunk.bad.empty()) continue;
+            counted_.underReplicated += lacks;
+            counted_.missing += chunk.good.empty();
             if (lacks && cannotBeHelped(chunk, stores, report)) continue;
             queue_.post({JobKind::repairChunk, catalog::valueOf(chunk.row)});
             ++report.changed;
@@ -139,24 +147,36 @@ SweepReport Sweeps::underReplicated() {
         if (window.examined == 0) {
             underAt_.set(0);
             report.more = underAgain_;
-            return report;
+            break;
         }
         after = window.last;
-        if (report.changed >= settings_.postAtMost || std::chrono::steady_clock::now() >= end) {
+        report.more = report.changed >= settings_.postAtMost || std::chrono::steady_clock::now() >= end;
+        if (report.more) {
             underAt_.set(catalog::valueOf(after));
-            report.more = true;
-            return report;
+            break;
         }
     }
+    std::int64_t missing = counted_.missing;
+    {
+        const std::lock_guard lock(shortageMutex_);
+        if (underAt_.get() == 0) shortage_ = counted_;
+        missing = std::max(missing, shortage_.missing);
+    }
+    if (missing > 0)
+        report.note = std::to_string(missing) +
+                      " chunks have no good copy on any store that can be asked: see /admin/storage/at-risk";
+    return report;
+}
+
+Sweeps::Shortage Sweeps::shortage() const {
+    const std::lock_guard lock(shortageMutex_);
+    return shortage_;
 }
 
 // Posting a repair again and again would change nothing; when stores come back or get room, a later pass posts it.
 bool Sweeps::cannotBeHelped(const catalog::ChunkAudit& chunk, const std::vector<LiveStore>& stores,
                             SweepReport& report) {
-    if (chunk.good.empty() && chunk.bad.empty()) {
-        report.note = "there are chunks without a copy on any storage node that can be asked: see /admin/storage";
-        return true;
-    }
+    if (chunk.good.empty() && chunk.bad.empty()) return true;
     const bool mayBeWhole = std::ranges::any_of(chunk.bad, [&](catalog::StoreRow bad) {
         const LiveStore* const store = storeOf(stores, bad);
         return store != nullptr && store->answers;
@@ -388,7 +408,12 @@ bool Sweeps::takeOrphans(const LiveStore& live, OrphanWalk& walk, const std::vec
         }
         // Somebody may have put it there and be about to record it, or have recorded it since.
         if (orphan.chunk && !catalog_.chunks.refuseCopy(*orphan.chunk, live.row)) continue;
-        if (live.store->removeOrphan(orphan.file)) ++report.changed;
+        try {
+            if (live.store->removeOrphan(orphan.file)) ++report.changed;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::internal) throw;
+            report.note = error.what();  // one that cannot be read keeps no others
+        }
     }
     return true;
 }
@@ -409,7 +434,7 @@ void Sweeps::addUnknown(const std::vector<KeptChunk>& kept, const LiveStore& liv
     }
 }
 
-// True when the file is one of the copies that are known, or has become one.
+// True when the file is to stay: one of the copies that are known, or of a chunk that is short of them.
 bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, const KeptChunk& kept,
                    const catalog::ChunkAudit& chunk) {
     const auto has = [&](const std::vector<catalog::StoreRow>& rows) {
@@ -418,7 +443,8 @@ bool Sweeps::adopt(const LiveStore& live, const std::vector<LiveStore>& stores, 
     if (has(chunk.good) || has(chunk.bad)) return true;
     if (!lacksCopies(countCopies(chunk.good, stores), static_cast<std::size_t>(settings_.replicationFactor)))
         return false;
-    if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return false;
+    // One that is bad stays as well: it may be the last, and may merely not be readable now.
+    if (live.store->check(chunk.id, static_cast<std::uint64_t>(chunk.size)) != CopyState::good) return true;
     if (kept.generation == chunk.generation) {
         catalog_.chunks.replicaGood(chunk.row, live.row, chunk.generation);
     } else {

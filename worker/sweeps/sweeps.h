@@ -72,9 +72,18 @@ class Sweeps {
     SweepReport sessions();    // those that have expired, and counted attempts
     SweepReport storeTrash();  // removed files beyond their grace
 
-    // Whether the sweep of this name has something to do before it is due: under_replicated, since a pass of nodes here
-    // saw that a store came, went or changed its state, until its next pass begins.
+    // Somebody saw that a store came, went or changed its state.
+    void storesChanged();
+    // Whether the sweep of this name has something to do before it is due: under_replicated, since storesChanged, which
+    // a pass of nodes here calls as well, until its next pass begins.
     [[nodiscard]] bool wanted(std::string_view name) const { return repairsWanted_ && name == "under_replicated"; }
+
+    // As the last whole look for them has found it.
+    struct Shortage {
+        std::int64_t underReplicated = 0;  // chunks with fewer good copies than wanted
+        std::int64_t missing = 0;          // of these, those with none
+    };
+    [[nodiscard]] Shortage shortage() const;
 
     // By its name, as in the API.
     [[nodiscard]] std::optional<SweepReport> run(std::string_view name);
@@ -136,6 +145,9 @@ class Sweeps {
     Cursor underAt_, surplusAt_, rebalanceAt_, unverifiedAt_, sharesAt_, versionsAt_, changesAt_;
     std::atomic<bool> repairsWanted_ = false;
     std::atomic<bool> underAgain_ = false;  // from the beginning, because stores changed while a pass was half way
+    Shortage counted_;                      // by the look that is under way; used by underReplicated alone
+    mutable std::mutex shortageMutex_;
+    Shortage shortage_;
     std::mutex drainMutex_;
     std::map<catalog::StoreRow, catalog::ChunkRow> drainAt_;  // where the next pass over a draining store goes on
     std::mutex orphansMutex_;
