@@ -1,5 +1,6 @@
 """What the README promises about the commands of the server is what the server says and does."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -86,3 +87,30 @@ def test_a_forgotten_password_is_set_anew_without_the_server(vault):
     assert client.login("admin", password)["must_change_password"]
     running = run("admin", "reset-password", "admin", **settings)
     assert running.returncode == 1 and "Another chunkvault-server" in running.stderr
+
+
+def test_what_a_server_prints_when_it_starts_works_as_printed(make_vault, tmp_path):
+    vault = make_vault(ADMIN_PASSWORD=None)
+    (tmp_path / "README.md").write_bytes(b"some text")
+
+    def run_printed(**replaced):
+        welcome = vault.log_text().rpartition(" is running at ")[2]
+        commands = "\n".join(line for line in welcome.splitlines() if line.startswith("    "))
+        for old, new in replaced.items():
+            commands = commands.replace(old.replace("_", "-"), new)
+        ended = subprocess.run(["bash", "-c", commands], cwd=tmp_path, env={"PATH": os.environ["PATH"]},
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        return commands, ended.stdout
+
+    vault.start()
+    commands, printed = run_printed()
+    assert "admin123" in commands and "wrong" not in printed
+    copy = tmp_path / "copy-of-README.md"
+    assert copy.read_bytes() == b"some text"
+    copy.unlink()
+    vault.stop()
+    vault.start()
+    commands, printed = run_printed()
+    assert "admin123" not in commands and printed.startswith("wrong password") and not copy.exists()
+    _, printed = run_printed(your_password="choose-a-good-one")
+    assert "wrong" not in printed and copy.read_bytes() == b"some text"
