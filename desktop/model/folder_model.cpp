@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "desktop/model/ids_mime.h"
 #include "desktop/model/words.h"
 
 namespace chunkvault::desktop {
@@ -204,6 +205,36 @@ Qt::ItemFlags FolderModel::flags(const QModelIndex& index) const {
     if (index.column() == nameColumn && place_.kind != Place::Kind::trash) flags |= Qt::ItemIsEditable;
     if (entryAt(index.row()).isFolder && place_.kind != Place::Kind::trash) flags |= Qt::ItemIsDropEnabled;
     return flags;
+}
+
+bool FolderModel::setData(const QModelIndex& index, const QVariant& value, int role) {
+    if (role != Qt::EditRole || !index.isValid() || index.column() != nameColumn) return false;
+    const Entry& entry = entryAt(index.row());
+    const QString name = value.toString();
+    if (name.isEmpty() || name == entry.name) return false;
+    emit renamed(entry.id, name);
+    return true;
+}
+
+QStringList FolderModel::mimeTypes() const { return {idsMimeType()}; }
+
+QMimeData* FolderModel::mimeData(const QModelIndexList& indexes) const {
+    QStringList ids;
+    for (const QModelIndex& index : indexes)
+        if (index.column() == nameColumn) ids.append(entryAt(index.row()).id);
+    return mimeOfIds(ids).release();
+}
+
+bool FolderModel::canDropMimeData(const QMimeData* data, Qt::DropAction, int, int, const QModelIndex& parent) const {
+    if (!data->hasFormat(idsMimeType()) || !parent.isValid() || place_.kind == Place::Kind::trash) return false;
+    const Entry& onto = entryAt(parent.row());
+    return onto.isFolder && !idsOf(*data).contains(onto.id);
+}
+
+bool FolderModel::dropMimeData(const QMimeData* data, Qt::DropAction action, int row, int column,
+                               const QModelIndex& parent) {
+    if (canDropMimeData(data, action, row, column, parent)) emit dropped(idsOf(*data), entryAt(parent.row()).id);
+    return false;  // the rows go when the server says so, not when the drag ends
 }
 
 void FolderModel::sort(int column, Qt::SortOrder order) {

@@ -50,6 +50,15 @@ class FolderModel final : public QAbstractTableModel {
     [[nodiscard]] QVariant data(const QModelIndex& index, int role) const override;
     [[nodiscard]] QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
     [[nodiscard]] Qt::ItemFlags flags(const QModelIndex& index) const override;
+    // Of the name: asks for it by renamed, and changes nothing itself.
+    bool setData(const QModelIndex& index, const QVariant& value, int role) override;
+    [[nodiscard]] QStringList mimeTypes() const override;
+    [[nodiscard]] QMimeData* mimeData(const QModelIndexList& indexes) const override;
+    [[nodiscard]] Qt::DropActions supportedDropActions() const override { return Qt::MoveAction | Qt::CopyAction; }
+    bool canDropMimeData(const QMimeData* data, Qt::DropAction action, int row, int column,
+                         const QModelIndex& parent) const override;
+    bool dropMimeData(const QMimeData* data, Qt::DropAction action, int row, int column,
+                      const QModelIndex& parent) override;
     [[nodiscard]] bool canFetchMore(const QModelIndex& parent) const override;
     void fetchMore(const QModelIndex& parent) override;
     // By the server, which reads the place again. The kind cannot be sorted by.
@@ -59,6 +68,8 @@ class FolderModel final : public QAbstractTableModel {
     // The first page has come, or all of them.
     void loaded();
     void failed(const chunkvault::desktop::Problem& problem);
+    void renamed(const QString& id, const QString& name);
+    void dropped(const QStringList& ids, const QString& folderId);
 
   private:
     void read();

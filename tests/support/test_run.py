@@ -38,6 +38,8 @@ JUNIT = """<testsuites><testsuite>
 <testcase name="c"><skipped/></testcase><testcase name="d"><error message="m">setup</error></testcase>
 </testsuite></testsuites>"""
 
+QT = """<testsuite><testcase name="initTestCase"/><testcase name="a(row)"/><testcase name="cleanupTestCase"/></testsuite>"""
+
 
 def counts(outcome):
     return outcome.passed, outcome.failed, outcome.skipped
