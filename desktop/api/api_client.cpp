@@ -97,7 +97,9 @@ void ApiClient::call(const Request& request, QObject* context, Done done) {
 }
 
 void ApiClient::send(Pending pending) {
-    if (pending.request.authorised && refreshing_) {
+    if (pending.context == nullptr) return;
+    const bool own = pending.request.authorised && pending.request.token.isEmpty();
+    if (own && refreshing_) {
         waiting_.push_back(std::move(pending));
         return;
     }
@@ -105,10 +107,15 @@ void ApiClient::send(Pending pending) {
     http.setTransferTimeout(pending.request.timeoutMs);
     http.setRawHeader("Accept", "application/json");
     if (pending.request.authorised) {
-        pending.sentWith = credentials_.accessToken;
-        http.setRawHeader("Authorization", "Bearer " + credentials_.accessToken.toLatin1());
+        pending.sentWith = own ? credentials_.accessToken : pending.request.token;
+        http.setRawHeader("Authorization", "Bearer " + pending.sentWith.toLatin1());
     }
     QByteArray body;
+    if (pending.request.method == "PUT") {
+        body = pending.request.chunk;
+        http.setRawHeader("Content-Digest", "sha-256=:" + pending.request.digest.toBase64() + ":");
+        http.setHeader(QNetworkRequest::ContentTypeHeader, QStringLiteral("application/octet-stream"));
+    }
     if (pending.request.method == "POST" || pending.request.method == "PATCH") {
         body = QJsonDocument(pending.request.body).toJson(QJsonDocument::Compact);
         http.setHeader(QNetworkRequest::ContentTypeHeader, QStringLiteral("application/json"));
@@ -117,10 +124,14 @@ void ApiClient::send(Pending pending) {
     connect(reply, &QNetworkReply::downloadProgress, reply, [reply](qint64 received, qint64) {
         if (received > mostAnswerBytes) reply->abort();
     });
-    connect(reply, &QNetworkReply::finished, this, [this, reply, pending = std::move(pending)]() mutable {
+    connect(pending.context, &QObject::destroyed, reply, &QNetworkReply::abort);
+    if (pending.request.sent)
+        connect(reply, &QNetworkReply::uploadProgress, pending.context,
+                [sent = pending.request.sent](qint64 bytes, qint64) { sent(bytes); });
+    connect(reply, &QNetworkReply::finished, this, [this, reply, own, pending = std::move(pending)]() mutable {
         reply->deleteLater();
         const Answer answer = answerOf(reply);
-        if (answer.status == 401 && pending.request.authorised && !credentials_.refreshToken.isEmpty()) {
+        if (answer.status == 401 && own && pending.context != nullptr && !credentials_.refreshToken.isEmpty()) {
             if (pending.sentWith == credentials_.accessToken) refreshFor(std::move(pending));
             else send(std::move(pending));
             return;
@@ -204,7 +215,7 @@ Problem ApiClient::problemOf(QNetworkReply* reply, int status, const QJsonObject
     if (status == 429 || status == 503) {
         problem.kind = Kind::busy;
         if (!ours) problem.text = tr("The server is busy.");
-    } else if (status >= 500) {
+    } else if (status >= 500 && problem.type != QLatin1String("quota_exceeded")) {
         problem.kind = Kind::broken;
         if (!ours) problem.text = tr("The server failed (%1).").arg(status);
     } else if (!ours) {

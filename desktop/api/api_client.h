@@ -33,12 +33,16 @@ struct Answer {
 };
 
 struct Request {
-    QByteArray method;  // GET, POST, PATCH, DELETE
+    QByteArray method;  // GET, POST, PATCH, PUT, DELETE
     QString path;       // "/files"
     QUrlQuery query = {};
-    QJsonObject body = {};   // sent when the method is POST or PATCH
-    int timeoutMs = 30'000;  // without a byte moving
-    bool authorised = true;
+    QJsonObject body = {};                  // sent when the method is POST or PATCH
+    QByteArray chunk = {};                  // sent when the method is PUT, with
+    QByteArray digest = {};                 // its SHA-256, 32 bytes
+    int timeoutMs = 30'000;                 // without a byte moving
+    bool authorised = true;                 // by the account's credentials, or by
+    QString token = {};                     // this one, which is not refreshed
+    std::function<void(qint64)> sent = {};  // told how many bytes of the chunk have left
 };
 
 // For one thread: the one that made it. A call that is refused because the access token has run out is made again after
@@ -64,7 +68,7 @@ class ApiClient final : public QObject {
     void setPinnedCertificate(QString fingerprint);
     [[nodiscard]] const QString& pinnedCertificate() const { return pinned_; }
 
-    // Calls done once, later, on this thread; never when context or this is destroyed before.
+    // Calls done once, later, on this thread. When context or this is destroyed before, the call is given up.
     void call(const Request& request, QObject* context, Done done);
 
   signals:

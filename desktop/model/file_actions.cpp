@@ -17,14 +17,12 @@ void FileActions::send(const Request& request, const QString& what) {
 }
 
 void FileActions::makeFolder(const QString& name, const QString& inFolder) {
-    const Request request{
-        .method = "POST",
-        .path = QStringLiteral("/folders"),
-        .body = {{QStringLiteral("path"), name}, {QStringLiteral("folder_id"), inFolder}}};
+    const Request request{.method = "POST",
+                          .path = QStringLiteral("/folders"),
+                          .body = {{QStringLiteral("path"), name}, {QStringLiteral("folder_id"), inFolder}}};
     api_.call(request, this, [this, name](const Answer& answer) {
         const QString what = tr("Could not make the folder");
-        if (!answer.good())
-            emit failed(what, *answer.problem);
+        if (!answer.good()) emit failed(what, *answer.problem);
         else if (answer.status != 201)
             emit failed(what, {.kind = Problem::Kind::refused, .text = tr("\"%1\" is there already.").arg(name)});
         else emit made(answer.body[QLatin1String("id")].toString());

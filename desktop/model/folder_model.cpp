@@ -20,7 +20,7 @@ void FolderModel::open(const Place& place) {
     meanwhile_.clear();
     cursor_.clear();
     whole_ = false;
-    loading_ = false;
+    loading_ = true;  // what watches the model asks for more as soon as it is reset
     reading_ = std::make_unique<QObject>();
     endResetModel();
     read();

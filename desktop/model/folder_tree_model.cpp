@@ -1,9 +1,8 @@
 #include "desktop/model/folder_tree_model.h"
 
+#include <QJsonArray>
 #include <algorithm>
 #include <utility>
-
-#include <QJsonArray>
 
 #include "desktop/model/ids_mime.h"
 
@@ -43,7 +42,8 @@ FolderTreeModel::Node* FolderTreeModel::nodeOf(const QModelIndex& index) const {
 QModelIndex FolderTreeModel::indexOf(const Node* node) const {
     if (node == top_.get()) return {};
     const auto& siblings = node->parent->children;
-    const auto found = std::find_if(siblings.begin(), siblings.end(), [&](const auto& one) { return one.get() == node; });
+    const auto found =
+        std::find_if(siblings.begin(), siblings.end(), [&](const auto& one) { return one.get() == node; });
     return createIndex(static_cast<int>(found - siblings.begin()), 0, node);
 }
 
@@ -214,16 +214,18 @@ void FolderTreeModel::climb(std::vector<Entry> way) {
     }
     if (way.back().folderId.isEmpty()) return;
     const QString path = QStringLiteral("/files/") + way.back().folderId;
-    api_.call({.method = "GET", .path = path}, climbing_.get(), [this, way = std::move(way)](const Answer& answer) mutable {
-        if (!answer.good()) return;
-        way.push_back(Entry::from(answer.body));
-        climb(std::move(way));
-    });
+    api_.call({.method = "GET", .path = path}, climbing_.get(),
+              [this, way = std::move(way)](const Answer& answer) mutable {
+                  if (!answer.good()) return;
+                  way.push_back(Entry::from(answer.body));
+                  climb(std::move(way));
+              });
 }
 
 QStringList FolderTreeModel::mimeTypes() const { return {idsMimeType()}; }
 
-bool FolderTreeModel::canDropMimeData(const QMimeData* data, Qt::DropAction, int, int, const QModelIndex& parent) const {
+bool FolderTreeModel::canDropMimeData(const QMimeData* data, Qt::DropAction, int, int,
+                                      const QModelIndex& parent) const {
     return data->hasFormat(idsMimeType()) && parent.isValid() && !idsOf(*data).contains(idOf(parent));
 }
 

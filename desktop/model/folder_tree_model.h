@@ -1,11 +1,10 @@
 // The account's folders as a tree; a folder's children are read when somebody looks at them.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include <QAbstractItemModel>
 #include <QHash>
+#include <memory>
+#include <vector>
 
 #include "desktop/api/api_client.h"
 #include "desktop/model/entry.h"

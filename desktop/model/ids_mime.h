@@ -1,10 +1,9 @@
 // Files and folders of the account in the clipboard and in a drag.
 #pragma once
 
-#include <memory>
-
 #include <QMimeData>
 #include <QStringList>
+#include <memory>
 
 namespace chunkvault::desktop {
 

@@ -1,9 +1,9 @@
 #include "desktop/settings/secret_store.h"
 
-#include <utility>
+#include <qt6keychain/keychain.h>
 
 #include <QPointer>
-#include <qt6keychain/keychain.h>
+#include <utility>
 
 namespace chunkvault::desktop {
 

@@ -1,12 +1,11 @@
 // Where secrets outlive the program: the keychain of the system, and nowhere else.
 #pragma once
 
-#include <functional>
-#include <optional>
-
 #include <QHash>
 #include <QObject>
 #include <QString>
+#include <functional>
+#include <optional>
 
 namespace chunkvault::desktop {
 
@@ -15,8 +14,8 @@ class SecretStore {
   public:
     virtual ~SecretStore() = default;
 
-    // done is called once, later: with nothing when there is none, or it cannot be read. Never when context is destroyed
-    // before.
+    // done is called once, later: with nothing when there is none, or it cannot be read. Never when context is
+    // destroyed before.
     virtual void read(const QString& key, QObject* context, std::function<void(std::optional<QString>)> done) = 0;
     virtual void write(const QString& key, const QString& secret) = 0;
     virtual void remove(const QString& key) = 0;

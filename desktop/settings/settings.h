@@ -15,8 +15,8 @@ struct Setting {
 
 namespace setting {
 
-inline const Setting<QString> server{"account/server", {}};        // the last address that was signed in to
-inline const Setting<QString> user{"account/user", {}};            // and its user's name
+inline const Setting<QString> server{"account/server", {}};            // the last address that was signed in to
+inline const Setting<QString> user{"account/user", {}};                // and its user's name
 inline const Setting<QString> certificate{"account/certificate", {}};  // fingerprint that was accepted for it
 inline const Setting<QByteArray> windowGeometry{"window/geometry", {}};
 inline const Setting<QByteArray> windowState{"window/state", {}};

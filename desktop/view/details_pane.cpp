@@ -92,10 +92,11 @@ void DetailsPane::show(const Entry& entry) {
     id_ = entry.id;
     name_->setText(entry.name);
     const QString changed = QLocale().toString(entry.modifiedAt.toLocalTime(), QLocale::LongFormat);
-    facts_->setText(entry.isFolder ? tr("Folder\nChanged %1").arg(changed)
-                                   : tr("%1, %2\nChanged %3").arg(sizeInWords(entry.sizeBytes), kindInWords(entry), changed));
+    facts_->setText(entry.isFolder
+                        ? tr("Folder\nChanged %1").arg(changed)
+                        : tr("%1, %2\nChanged %3").arg(sizeInWords(entry.sizeBytes), kindInWords(entry), changed));
     facts_->show();
-    checksum_->setText(entry.sha256.isEmpty()        ? tr("SHA-256 is not known yet")
+    checksum_->setText(entry.sha256.isEmpty() ? tr("SHA-256 is not known yet")
                        : entry.sha256Verified ? tr("SHA-256, verified:\n%1").arg(entry.sha256)
                                               : tr("SHA-256, as the uploader says:\n%1").arg(entry.sha256));
     checksum_->setVisible(!entry.isFolder);
@@ -108,9 +109,10 @@ void DetailsPane::ask(const Entry& entry) {
     api_.call({.method = "GET", .path = path}, asking_.get(), [this](const Answer& answer) {
         if (answer.good()) showSafety(answer.body);
     });
-    api_.call({.method = "GET", .path = path + QStringLiteral("/versions")}, asking_.get(), [this](const Answer& answer) {
-        if (answer.good()) showVersions(answer.body[QLatin1String("items")].toArray());
-    });
+    api_.call({.method = "GET", .path = path + QStringLiteral("/versions")}, asking_.get(),
+              [this](const Answer& answer) {
+                  if (answer.good()) showVersions(answer.body[QLatin1String("items")].toArray());
+              });
 }
 
 void DetailsPane::showSafety(const QJsonObject& info) {
@@ -122,9 +124,10 @@ void DetailsPane::showVersions(const QJsonArray& versions) {
     versions_->clear();
     for (const QJsonValue& version : versions) {
         auto* item = new QTreeWidgetItem(
-            versions_, {QString::number(version[QLatin1String("version")].toInt()),
-                        QLocale().toString(timeOf(version[QLatin1String("modified_at")]).toLocalTime(), QLocale::ShortFormat),
-                        sizeInWords(version[QLatin1String("size")].toInteger())});
+            versions_,
+            {QString::number(version[QLatin1String("version")].toInt()),
+             QLocale().toString(timeOf(version[QLatin1String("modified_at")]).toLocalTime(), QLocale::ShortFormat),
+             sizeInWords(version[QLatin1String("size")].toInteger())});
         item->setTextAlignment(2, Qt::AlignRight);
     }
     for (int column = 0; column < versions_->columnCount(); ++column) versions_->resizeColumnToContents(column);

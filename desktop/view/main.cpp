@@ -1,9 +1,8 @@
-#include <memory>
-
 #include <QApplication>
 #include <QCommandLineParser>
 #include <QJsonDocument>
 #include <QJsonObject>
+#include <memory>
 
 #include "desktop/settings/secret_store.h"
 #include "desktop/settings/settings.h"
@@ -49,9 +48,8 @@ class Application : public QObject {
 
     void resume(const Credentials& credentials) {
         signIn_ = std::make_unique<SignIn>();
-        connect(signIn_.get(), &SignIn::signedIn, this, [this](const Account& account) {
-            open(signIn_->takeClient(), account);
-        });
+        connect(signIn_.get(), &SignIn::signedIn, this,
+                [this](const Account& account) { open(signIn_->takeClient(), account); });
         connect(signIn_.get(), &SignIn::serverFound, this, [this, credentials] { signIn_->resume(credentials); });
         connect(signIn_.get(), &SignIn::failed, this, [this](const Problem& problem) { ask(problem.text); });
         signIn_->look(settings_.get(setting::server), settings_.get(setting::certificate));
@@ -61,11 +59,14 @@ class Application : public QObject {
         keep(*client);
         connect(client.get(), &ApiClient::credentialsChanged, this, [this, api = client.get()] { keep(*api); });
         window_ = std::make_unique<MainWindow>(std::move(client), account, settings_);
-        connect(window_.get(), &MainWindow::signedOut, this, [this](const QString& why) {
-            secrets_.remove(keyOfAccount());
-            window_.release()->deleteLater();
-            ask(why);
-        }, Qt::QueuedConnection);
+        connect(
+            window_.get(), &MainWindow::signedOut, this,
+            [this](const QString& why) {
+                secrets_.remove(keyOfAccount());
+                window_.release()->deleteLater();
+                ask(why);
+            },
+            Qt::QueuedConnection);
         window_->show();
         QApplication::setQuitOnLastWindowClosed(true);
     }

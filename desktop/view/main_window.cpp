@@ -92,10 +92,10 @@ void MainWindow::makeActions() {
     restore_ = action(tr("Restore"), {}, [this] { actions_.restore(chosen()); });
     purge_ = action(tr("Delete for good…"), Qt::SHIFT | Qt::Key_Delete, [this] {
         const QStringList ids = chosen();
-        const auto answer = QMessageBox::question(this, tr("Delete for good"),
-                                                  tr("Delete %n of the trash for good? Nobody can bring them back.",
-                                                     nullptr, static_cast<int>(ids.size())),
-                                                  QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
+        const auto answer = QMessageBox::question(
+            this, tr("Delete for good"),
+            tr("Delete %n of the trash for good? Nobody can bring them back.", nullptr, static_cast<int>(ids.size())),
+            QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
         if (answer == QMessageBox::Yes) actions_.purge(ids);
     });
     emptyTrash_ = action(tr("Empty the trash…"), {}, [this] {
@@ -288,11 +288,13 @@ void MainWindow::showPlace() {
         return;
     }
     QList<QModelIndex> way;
-    for (QModelIndex index = folders_.indexOf(place.folderId); index.isValid(); index = index.parent()) way.prepend(index);
+    for (QModelIndex index = folders_.indexOf(place.folderId); index.isValid(); index = index.parent())
+        way.prepend(index);
     for (const QModelIndex& index : way) {
         const QString id = folders_.idOf(index);
         QString name = index.data().toString();
-        path_->addAction(name.replace(QLatin1Char('&'), QLatin1String("&&")), this, [this, id] { goTo({.folderId = id}); });
+        path_->addAction(name.replace(QLatin1Char('&'), QLatin1String("&&")), this,
+                         [this, id] { goTo({.folderId = id}); });
     }
 }
 
@@ -328,7 +330,8 @@ void MainWindow::showActions() {
 
 QStringList MainWindow::chosen() const {
     QStringList ids;
-    for (const QModelIndex& index : table_->selectionModel()->selectedRows()) ids.append(files_.entryAt(index.row()).id);
+    for (const QModelIndex& index : table_->selectionModel()->selectedRows())
+        ids.append(files_.entryAt(index.row()).id);
     return ids;
 }
 

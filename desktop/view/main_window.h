@@ -1,11 +1,10 @@
 // The window of a signed-in account: folder tree, the files of a place, and what is known of the one that is chosen.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include <QMainWindow>
 #include <QTimer>
+#include <memory>
+#include <vector>
 
 #include "desktop/api/sign_in.h"
 #include "desktop/model/change_feed.h"

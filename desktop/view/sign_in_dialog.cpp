@@ -62,9 +62,8 @@ SignInDialog::SignInDialog(Settings& settings, SecretStore& secrets, const QStri
     layout->addWidget(buttons);
 
     connect(next_, &QPushButton::clicked, this, &SignInDialog::go);
-    connect(back_, &QPushButton::clicked, this, [this] {
-        show(pages_->currentIndex() == registerPage ? accountPage : serverPage);
-    });
+    connect(back_, &QPushButton::clicked, this,
+            [this] { show(pages_->currentIndex() == registerPage ? accountPage : serverPage); });
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     connect(&signIn_, &SignIn::serverFound, this, &SignInDialog::found);
     connect(&signIn_, &SignIn::signedIn, this, &SignInDialog::signedIn);
@@ -160,8 +159,8 @@ void SignInDialog::setBusy(bool busy) {
     next_->setEnabled(!busy);
     back_->setEnabled(!busy);
     back_->setVisible(pages_->currentIndex() != serverPage);
-    static constexpr const char* steps[] = {QT_TR_NOOP("Continue"), QT_TR_NOOP("Sign in"), QT_TR_NOOP("Make the account"),
-                                            QT_TR_NOOP("Set the password")};
+    static constexpr const char* steps[] = {QT_TR_NOOP("Continue"), QT_TR_NOOP("Sign in"),
+                                            QT_TR_NOOP("Make the account"), QT_TR_NOOP("Set the password")};
     next_->setText(tr(steps[pages_->currentIndex()]));
 }
 
@@ -217,12 +216,12 @@ void SignInDialog::signedIn(const Account& account) {
 void SignInDialog::failed(const Problem& problem) {
     setBusy(false);
     if (problem.kind == Problem::Kind::certificateUnknown) {
-        const auto answer = QMessageBox::warning(
-            this, tr("Unknown certificate"),
-            tr("%1\n\nIf it is your own server, compare this fingerprint (SHA-256) with the one of its certificate:\n\n%2"
-               "\n\nTrust this certificate, and no other, from now on?")
-                .arg(problem.text, problem.fingerprint),
-            QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
+        const auto answer = QMessageBox::warning(this, tr("Unknown certificate"),
+                                                 tr("%1\n\nIf it is your own server, compare this fingerprint "
+                                                    "(SHA-256) with the one of its certificate:\n\n%2"
+                                                    "\n\nTrust this certificate, and no other, from now on?")
+                                                     .arg(problem.text, problem.fingerprint),
+                                                 QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
         if (answer == QMessageBox::Yes) {
             setBusy(true);
             signIn_.acceptCertificate();
@@ -230,11 +229,11 @@ void SignInDialog::failed(const Problem& problem) {
         }
     }
     if (problem.kind == Problem::Kind::certificateChanged) {
-        const auto answer = QMessageBox::critical(
-            this, tr("The certificate has changed"),
-            tr("%1\n\nThe fingerprint (SHA-256) is now:\n\n%2\n\nOnly if you know that it was renewed: trust the new one?")
-                .arg(problem.text, problem.fingerprint),
-            QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
+        const auto answer = QMessageBox::critical(this, tr("The certificate has changed"),
+                                                  tr("%1\n\nThe fingerprint (SHA-256) is now:\n\n%2\n\nOnly if you "
+                                                     "know that it was renewed: trust the new one?")
+                                                      .arg(problem.text, problem.fingerprint),
+                                                  QMessageBox::Yes | QMessageBox::No, QMessageBox::No);
         if (answer == QMessageBox::Yes) {
             setBusy(true);
             signIn_.acceptCertificate();

@@ -1,9 +1,8 @@
 // From the address of a server to a signed-in account.
 #pragma once
 
-#include <memory>
-
 #include <QDialog>
+#include <memory>
 
 #include "desktop/api/sign_in.h"
 #include "desktop/settings/secret_store.h"

@@ -1,10 +1,9 @@
 // Accounts for tests that need one signed in.
 #pragma once
 
-#include <memory>
-
 #include <QSignalSpy>
 #include <QTest>
+#include <memory>
 
 #include "desktop/api/sign_in.h"
 

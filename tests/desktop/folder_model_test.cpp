@@ -105,7 +105,8 @@ class FolderModelTest : public QObject {
         row("moved away", {change(QStringLiteral("moved"), away)}, "d f");
         row("trashed", {change(QStringLiteral("trashed"), trashed)}, "d f");
         row("gone", {gone}, "d f");
-        row("elsewhere", {change(QStringLiteral("created"), file(QStringLiteral("c"), 1, QStringLiteral("g")))}, "b d f");
+        row("elsewhere", {change(QStringLiteral("created"), file(QStringLiteral("c"), 1, QStringLiteral("g")))},
+            "b d f");
         row("of a share", {{{QStringLiteral("change"), QStringLiteral("share_created")}}}, "b d f");
     }
     void followsChanges() {
@@ -149,9 +150,9 @@ class FolderModelTest : public QObject {
     void forgetsAnswersOfAPlaceThatWasLeft() {
         ScriptedServer server([](const Got& got) {
             const bool first = got.target.contains("folder_id=one");
-            return Reply::json({{QStringLiteral("items"),
-                                 QJsonArray{file(first ? QStringLiteral("old") : QStringLiteral("new"))}},
-                                {QStringLiteral("next_cursor"), QJsonValue()}});
+            return Reply::json(
+                {{QStringLiteral("items"), QJsonArray{file(first ? QStringLiteral("old") : QStringLiteral("new"))}},
+                 {QStringLiteral("next_cursor"), QJsonValue()}});
         });
         ApiClient api(server.url());
         FolderModel model(api);
@@ -205,7 +206,8 @@ class FolderModelTest : public QObject {
         tree.fetchMore(tree.index(0, 0));
 
         const QStringList made{QStringLiteral("Zebra"), QStringLiteral("ärger"), QStringLiteral("apple"),
-                               QStringLiteral("Äpfel"), QStringLiteral("10"), QStringLiteral("9"), QStringLiteral("ß")};
+                               QStringLiteral("Äpfel"), QStringLiteral("10"),    QStringLiteral("9"),
+                               QStringLiteral("ß")};
         for (const QString& name : made) actions.makeFolder(name, root);
         QTRY_COMPARE_WITH_TIMEOUT(model.rowCount(), static_cast<int>(made.size()), 20'000);
         const auto listed = [&] {

@@ -50,7 +50,9 @@ class SignInTest : public QObject {
     }
 
     void refusesAServerOfAnotherKind() {
-        ScriptedServer server([](const Got&) { return Reply::json({{QStringLiteral("name"), QStringLiteral("Other")}}); });
+        ScriptedServer server([](const Got&) {
+            return Reply::json({{QStringLiteral("name"), QStringLiteral("Other")}});
+        });
         SignIn signIn;
         Said said(signIn);
         signIn.look(server.url().toString());
@@ -112,9 +114,9 @@ class SignInTest : public QObject {
             return QProcess::execute(QStringLiteral("openssl"),
                                      {QStringLiteral("req"), QStringLiteral("-x509"), QStringLiteral("-newkey"),
                                       QStringLiteral("rsa:2048"), QStringLiteral("-nodes"), QStringLiteral("-keyout"),
-                                      base + QStringLiteral(".key"), QStringLiteral("-out"), base + QStringLiteral(".pem"),
-                                      QStringLiteral("-subj"), QStringLiteral("/CN=vault"), QStringLiteral("-days"),
-                                      QStringLiteral("2")}) == 0;
+                                      base + QStringLiteral(".key"), QStringLiteral("-out"),
+                                      base + QStringLiteral(".pem"), QStringLiteral("-subj"),
+                                      QStringLiteral("/CN=vault"), QStringLiteral("-days"), QStringLiteral("2")}) == 0;
         };
         QVERIFY(certificate(QStringLiteral("first")));
         QVERIFY(certificate(QStringLiteral("second")));
