@@ -63,13 +63,13 @@ SignInDialog::SignInDialog(Settings& settings, SecretStore& secrets, const QStri
 
     connect(next_, &QPushButton::clicked, this, &SignInDialog::go);
     connect(back_, &QPushButton::clicked, this,
-            [this] { show(pages_->currentIndex() == registerPage ? accountPage : serverPage); });
+            [this] { turnTo(pages_->currentIndex() == registerPage ? accountPage : serverPage); });
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     connect(&signIn_, &SignIn::serverFound, this, &SignInDialog::found);
     connect(&signIn_, &SignIn::signedIn, this, &SignInDialog::signedIn);
     connect(&signIn_, &SignIn::failed, this, &SignInDialog::failed);
     connect(&signIn_, &SignIn::passwordChangeNeeded, this, [this] {
-        show(passwordPage);
+        turnTo(passwordPage);
         say(tr("This password was set by somebody else. Choose your own to go on."));
     });
     pages_->setCurrentIndex(serverPage);
@@ -111,7 +111,7 @@ QWidget* SignInDialog::makeAccountPage() {
     addField(form, tr("Password"), password_);
     addField(form, tr("API token"), token_);
     form->addRow(register_);
-    connect(register_, &QPushButton::clicked, this, [this] { show(registerPage); });
+    connect(register_, &QPushButton::clicked, this, [this] { turnTo(registerPage); });
     return page;
 }
 
@@ -142,7 +142,7 @@ QWidget* SignInDialog::makePasswordPage() {
     return page;
 }
 
-void SignInDialog::show(Page page) {
+void SignInDialog::turnTo(Page page) {
     pages_->setCurrentIndex(page);
     say({});
     setBusy(false);
@@ -201,7 +201,7 @@ void SignInDialog::found(const ServerInfo& server) {
     server_->setText(tr("ChunkVault %1 at %2").arg(server.version, signIn_.client()->server().authority()));
     clear_->setVisible(signIn_.client()->isInTheClear());
     register_->setVisible(registrationOpen_);
-    show(accountPage);
+    turnTo(accountPage);
 }
 
 void SignInDialog::signedIn(const Account& account) {

@@ -35,7 +35,7 @@ class SignInDialog final : public QDialog {
     [[nodiscard]] QWidget* makeRegisterPage();
     [[nodiscard]] QWidget* makePasswordPage();
     void go();  // the next step of the page that is shown
-    void show(Page page);
+    void turnTo(Page page);
     void setBusy(bool busy);
     void say(const QString& text);
     void found(const ServerInfo& server);

@@ -274,10 +274,12 @@ class UploadTest : public QObject {
     void survivesTheRealServersEndAndItsOwn() {
         RealServer server({{QStringLiteral("CHUNK_SIZE"), QStringLiteral("64K")}});
         QVERIFY(server.start());
-        const auto api = test::newAccount(server.url(), QStringLiteral("alice"));
+        Account account;
+        const auto api = test::newAccount(server.url(), QStringLiteral("alice"), &account);
         QVERIFY(api);
         const QByteArray bytes = randomBytes(8 << 20);
-        const UploadTask task = taskOf(bytes);
+        UploadTask task = taskOf(bytes);
+        task.folderId = account.rootFolder;
         qint64 sent = 0;
         {
             Upload first(*api, pool_, task);
