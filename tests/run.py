@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the tests of a build and counts them. ./dev test builds first and is the way to call this.
 
-Suites are the gtest executables named in build/PRESET/tests.list, the fuzz targets named in build/fuzz/fuzz.list, and
-the files tests/**/test_*.py. Each runs in a process group of its own with a time limit; what it prints goes to
+Suites are the gtest and QtTest executables named in build/PRESET/tests.list, the fuzz targets named in
+build/fuzz/fuzz.list, and the files tests/**/test_*.py. Each runs in a process group of its own with a time limit; what it prints goes to
 build/PRESET/test-results/ and is shown only for tests that fail. PostgreSQL and Redis are started when a selected suite
 asks for them by its label. Whatever a suite leaves running is ended and counts as a failure. The last line is always
 "N passed, N failed, N skipped"."""
@@ -34,6 +34,7 @@ from services import Postgres, Redis  # noqa: E402
 
 SUITE_LIMIT_S = 600
 PATIENCE = {"asan": 3, "tsan": 3}  # times the limit: how much slower such a build may be
+QT_FRAME = ("initTestCase", "cleanupTestCase")  # what QtTest reports beside the tests
 INTERRUPT_GRACE_S = 10
 STRAY_GRACE_S = 2
 SHOWN_LINES = 120  # of one failing test
@@ -48,7 +49,7 @@ class Suite:
     name: str
     labels: set
     command: list
-    kind: str = "gtest"  # gtest, pytest, fuzz
+    kind: str = "gtest"  # gtest, qttest, pytest, fuzz
     limit_s: float = SUITE_LIMIT_S
 
 
@@ -123,7 +124,7 @@ def read_gtest(report, log, how_it_ended):
 
 
 def read_junit(report, log, how_it_ended):
-    """report: the XML text or None when pytest did not get to write it. how_it_ended: None for exit code 0."""
+    """report: the XML text or None when pytest or QtTest did not get to write it. how_it_ended: None for exit code 0."""
     outcome = Outcome()
     if report is not None:
         for case in xml.etree.ElementTree.fromstring(report).iter("testcase"):
@@ -134,7 +135,7 @@ def read_junit(report, log, how_it_ended):
                 outcome.fail(name, "\n".join([child.text or child.get("message", "") for child in bad] + printed))
             elif case.find("skipped") is not None:
                 outcome.skipped += 1
-            else:
+            elif name not in QT_FRAME:
                 outcome.passed += 1
     if report is None or (how_it_ended and not outcome.failed):
         outcome.fail("(the whole file)", f"{how_it_ended or 'no report was written'}\n{log}")
@@ -230,6 +231,7 @@ class Runner:
             "CHUNKVAULT_RESULTS": str(self.results),
             "TMPDIR": str(temporary),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "QT_QPA_PLATFORM": "offscreen",
             "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions='{TESTS}/support/tsan.supp'",
@@ -263,13 +265,15 @@ class Runner:
         command = list(suite.command)
         if suite.kind == "gtest":
             command.append(f"--gtest_output=json:{report}")
+        elif suite.kind == "qttest":
+            command[1:1] = ["-o", f"{report},junitxml", "-o", "-,txt"]
         elif suite.kind == "pytest":
             command.append(f"--junitxml={report}")
         how_it_ended = self._execute(command, log, suite.limit_s * PATIENCE.get(self.preset, 1))
         printed = log.read_text(errors="replace")
         if suite.kind == "gtest":
             outcome = read_gtest(self._json(report), printed, how_it_ended)
-        elif suite.kind == "pytest":
+        elif suite.kind in ("qttest", "pytest"):
             outcome = read_junit(report.read_text() if report.exists() else None, printed, how_it_ended)
         else:
             outcome = read_fuzz(suite.name, printed, how_it_ended)
@@ -335,12 +339,26 @@ def python_labels():
     return markers | {file.relative_to(TESTS).parts[0] for file in TESTS.glob("*/**/test_*.py")}
 
 
+def qt_functions(executable, words):
+    """The arguments that pick the tests with one of the words in their names; None when none has."""
+    if not words or any(word in Path(executable).name for word in words):
+        return []
+    listed = subprocess.run([executable, "-functions"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    functions = [line.removesuffix("()") for line in listed.stdout.split()]
+    return [function for function in functions if any(word in function for word in words)] or None
+
+
 def gtest_suites(executables, build, labels, words):
     suites = []
     for name, own in executables.items():
         if labels and not labels & own:
             continue
         command = [str(build / "bin" / name)]
+        if "qt" in own:
+            functions = qt_functions(command[0], words)
+            if functions is not None:
+                suites.append(Suite(name, own, command + functions, kind="qttest"))
+            continue
         if words:
             command.append("--gtest_filter=" + ":".join(f"*{word}*" for word in words))
             listed = subprocess.run(command + ["--gtest_list_tests"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)

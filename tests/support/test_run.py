@@ -38,6 +38,8 @@ JUNIT = """<testsuites><testsuite>
 <testcase name="c"><skipped/></testcase><testcase name="d"><error message="m">setup</error></testcase>
 </testsuite></testsuites>"""
 
+QT = """<testsuite><testcase name="initTestCase"/><testcase name="a(row)"/><testcase name="cleanupTestCase"/></testsuite>"""
+
 
 def counts(outcome):
     return outcome.passed, outcome.failed, outcome.skipped
@@ -65,6 +67,7 @@ def test_a_failing_gtest_shows_what_it_printed():
 @pytest.mark.parametrize("how, report, ended, expected", [
     ("all kinds", JUNIT, "ended with exit code 1", (1, 2, 1)),
     ("all passed", '<testsuites><testcase name="a"/></testsuites>', None, (1, 0, 0)),
+    ("QtTest", QT, None, (1, 0, 0)),
     ("a bad exit code", '<testsuites><testcase name="a"/></testsuites>', "ended with exit code 3", (1, 1, 0)),
     ("no report", None, "ended by SIGKILL", (0, 1, 0)),
 ])
