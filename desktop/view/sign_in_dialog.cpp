@@ -8,6 +8,7 @@
 #include <QPushButton>
 #include <QStackedWidget>
 #include <QVBoxLayout>
+#include <utility>
 
 namespace chunkvault::desktop {
 
@@ -26,6 +27,13 @@ QLabel* paragraph(const QString& text = {}) {
     label->setWordWrap(true);
     label->setTextFormat(Qt::PlainText);  // the server's words are never markup
     return label;
+}
+
+std::pair<QWidget*, QFormLayout*> formPage() {
+    auto* page = new QWidget;
+    auto* form = new QFormLayout(page);
+    form->setContentsMargins({});
+    return {page, form};
 }
 
 // A label that names the field for screen readers too.
@@ -77,9 +85,7 @@ SignInDialog::SignInDialog(Settings& settings, SecretStore& secrets, const QStri
 }
 
 QWidget* SignInDialog::makeServerPage() {
-    auto* page = new QWidget;
-    auto* form = new QFormLayout(page);
-    form->setContentsMargins({});
+    auto [page, form] = formPage();
     address_ = new QLineEdit(settings_.get(setting::server));
     address_->setObjectName(QStringLiteral("address"));
     address_->setPlaceholderText(QStringLiteral("https://vault.example.org"));
@@ -88,9 +94,7 @@ QWidget* SignInDialog::makeServerPage() {
 }
 
 QWidget* SignInDialog::makeAccountPage() {
-    auto* page = new QWidget;
-    auto* form = new QFormLayout(page);
-    form->setContentsMargins({});
+    auto [page, form] = formPage();
     server_ = paragraph();
     server_->setObjectName(QStringLiteral("server"));
     clear_ = paragraph(
@@ -116,9 +120,7 @@ QWidget* SignInDialog::makeAccountPage() {
 }
 
 QWidget* SignInDialog::makeRegisterPage() {
-    auto* page = new QWidget;
-    auto* form = new QFormLayout(page);
-    form->setContentsMargins({});
+    auto [page, form] = formPage();
     newUser_ = new QLineEdit;
     email_ = new QLineEdit;
     newUserPassword_ = passwordField();
@@ -130,9 +132,7 @@ QWidget* SignInDialog::makeRegisterPage() {
 }
 
 QWidget* SignInDialog::makePasswordPage() {
-    auto* page = new QWidget;
-    auto* form = new QFormLayout(page);
-    form->setContentsMargins({});
+    auto [page, form] = formPage();
     newPassword_ = passwordField();
     newPassword_->setObjectName(QStringLiteral("newPassword"));
     repeated_ = passwordField();

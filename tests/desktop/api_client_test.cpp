@@ -3,10 +3,12 @@
 #include <QSignalSpy>
 #include <QTest>
 
+#include "tests/desktop/accounts.h"
 #include "tests/desktop/scripted_server.h"
 
 namespace chunkvault::desktop {
 
+using test::answerOf;
 using test::Got;
 using test::Reply;
 using test::ScriptedServer;
@@ -15,18 +17,6 @@ class ApiClientTest : public QObject {
     Q_OBJECT
 
   private:
-    static Answer answerOf(ApiClient& api, const Request& request) {
-        Answer got;
-        bool done = false;
-        QObject context;
-        api.call(request, &context, [&](const Answer& answer) {
-            got = answer;
-            done = true;
-        });
-        [&] { QTRY_VERIFY_WITH_TIMEOUT(done, 20'000); }();
-        return got;
-    }
-
     static Request get(const QString& path) { return {.method = "GET", .path = path}; }
 
   private slots:
