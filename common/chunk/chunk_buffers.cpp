@@ -156,14 +156,15 @@ void ChunkBuffers::charge(BufferAccount account, std::size_t charged) {
 
 void ChunkBuffers::uncharge(BufferAccount account, std::size_t charged) noexcept {
     inUse_ -= charged;
-    inUseFor_.find(account)->second -= charged;
+    // A loan of nothing may end after its account was forgotten.
+    if (const auto held = inUseFor_.find(account); held != inUseFor_.end()) held->second -= charged;
 }
 
 void ChunkBuffers::forgetIfIdle(BufferAccount account) noexcept {
     const auto held = inUseFor_.find(account);
     const bool waits =
         std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiter& waiter) { return waiter.account == account; });
-    if (held->second == 0 && !waits) inUseFor_.erase(held);
+    if (held != inUseFor_.end() && held->second == 0 && !waits) inUseFor_.erase(held);
 }
 
 void ChunkBuffers::serveWaiting() {

@@ -192,6 +192,23 @@ TEST(ChunkBuffers, GiveRoomForMemoryThatTheBorrowerHas) {
     EXPECT_EQ(buffers.acquireRoomFor(account, 5000).capacity(), 0u) << "as much as there is, alone";
 }
 
+TEST(ChunkBuffers, LendNothingToAnAccountThatHasMoreBesides) {
+    ChunkBuffers buffers(1, 1000);
+    for (const BufferAccount account : {BufferAccount{7}, BufferAccount{8}, BufferAccount::nobody}) {
+        ChunkBuffer shrunk = buffers.acquireRoomFor(account, 100);
+        const ChunkBuffer nothing = buffers.acquireRoomFor(account, 0);
+        shrunk.shrinkTo(0);
+        (void)buffers.acquireRoomFor(account, 300);
+        const std::vector<std::size_t> more{1000, 500};
+        auto several = buffers.acquireAllFor(account, more);
+        several.erase(several.begin());
+    }
+    EXPECT_EQ(buffers.bytesInUse(), 0u);
+    const ChunkBuffer half = buffers.acquireRoomFor(BufferAccount{7}, 500);
+    EXPECT_FALSE(buffers.tryAcquireFor(BufferAccount{7}, 1)) << "what an account has is known";
+    EXPECT_TRUE(buffers.tryAcquireFor(BufferAccount{8}, 500));
+}
+
 TEST(ChunkBuffers, PassOverAnAccountThatHasItsHalf) {
     ChunkBuffers buffers(4, 100);
     auto held = std::make_unique<ChunkBuffer>(buffers.acquireFor(alice, 200));

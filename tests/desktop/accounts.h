@@ -36,7 +36,9 @@ inline Answer answerOf(ApiClient& api, const Request& request) {
         got = answer;
         done = true;
     });
-    return QTest::qWaitFor([&] { return done; }, 30'000) ? got : Answer{};
+    if (!QTest::qWaitFor([&] { return done; }, 60'000))
+        got.problem = {Problem::Kind::offline, QStringLiteral("the call was not done within a minute")};
+    return got;
 }
 
 }  // namespace chunkvault::desktop::test

@@ -105,13 +105,14 @@ class WindowTest : public QObject {
         QVERIFY(own);
         ApiClient other(server_.url());
         other.setCredentials(own->credentials());
+        // Why it failed; empty when it did not.
         const auto makeFolder = [&](const char* path) {
-            return answerOf(other, {.method = "POST",
-                                    .path = QStringLiteral("/folders"),
-                                    .body = {{QStringLiteral("path"), QString::fromUtf8(path)}}})
-                .good();
+            const Answer answer = answerOf(other, {.method = "POST",
+                                                   .path = QStringLiteral("/folders"),
+                                                   .body = {{QStringLiteral("path"), QString::fromUtf8(path)}}});
+            return answer.good() ? QString() : answer.problem->text;
         };
-        QVERIFY(makeFolder("Pictures/Summer"));
+        QCOMPARE(makeFolder("Pictures/Summer"), QString());
         MainWindow window(std::move(own), account, settings);
         window.show();
         QVERIFY(QTest::qWaitForWindowExposed(&window));
@@ -123,7 +124,7 @@ class WindowTest : public QObject {
         QCOMPARE(unlabelled(window), QStringList());
 
         table->setCurrentIndex(table->model()->index(0, 0));
-        QVERIFY(makeFolder("Music"));
+        QCOMPARE(makeFolder("Music"), QString());
         QTRY_COMPARE_WITH_TIMEOUT(table->model()->rowCount(), 2, patienceMs);
         QCOMPARE(table->currentIndex().data().toString(), QStringLiteral("Pictures"));
         QTRY_COMPARE(tree->model()->rowCount(tree->model()->index(0, 0)), 2);
