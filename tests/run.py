@@ -34,6 +34,7 @@ from services import Postgres, Redis  # noqa: E402
 
 SUITE_LIMIT_S = 600
 PATIENCE = {"asan": 3, "tsan": 3}  # times the limit: how much slower such a build may be
+OFFSCREEN = {"QT_QPA_PLATFORM": "offscreen"}  # windows of tests need no display
 QT_FRAME = ("initTestCase", "cleanupTestCase")  # what QtTest reports beside the tests
 INTERRUPT_GRACE_S = 10
 STRAY_GRACE_S = 2
@@ -231,7 +232,7 @@ class Runner:
             "CHUNKVAULT_RESULTS": str(self.results),
             "TMPDIR": str(temporary),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "QT_QPA_PLATFORM": "offscreen",
+            **OFFSCREEN,
             "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions='{TESTS}/support/tsan.supp'",
@@ -343,7 +344,8 @@ def qt_functions(executable, words):
     """The arguments that pick the tests with one of the words in their names; None when none has."""
     if not words or any(word in Path(executable).name for word in words):
         return []
-    listed = subprocess.run([executable, "-functions"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    listed = subprocess.run([executable, "-functions"], env=os.environ | OFFSCREEN, stdout=subprocess.PIPE,
+                            stdin=subprocess.DEVNULL, text=True)
     functions = [line.removesuffix("()") for line in listed.stdout.split()]
     return [function for function in functions if any(word in function for word in words)] or None
 

@@ -50,7 +50,9 @@ MainWindow::MainWindow(std::unique_ptr<ApiClient> api, const Account& account, S
     feed_.start();
 }
 
-MainWindow::~MainWindow() = default;
+MainWindow::~MainWindow() {
+    delete takeCentralWidget();  // the views, before the models that they show
+}
 
 void MainWindow::makeActions() {
     const auto icon = [this](QStyle::StandardPixmap standard) { return style()->standardIcon(standard); };

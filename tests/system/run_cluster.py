@@ -90,7 +90,7 @@ def sign_in(url):
     body = (f'"password":"{ADMIN_PASSWORD}","new_password":"choose-a-good-one"' if is_first
             else '"password":"choose-a-good-one"')
     return (f"{what}\n    TOKEN=$(curl -sS {url}/auth/login -d '{{\"username\":\"admin\",{body}}}' | "
-            """sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p'); echo "${TOKEN:+signed in}" """.rstrip())
+            """sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p'); [ "$TOKEN" ] && echo signed in || echo wrong password""")
 
 
 def refuse(why):
